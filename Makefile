@@ -1,0 +1,61 @@
+# `make docs` does the main job, `make test` proves it. Both install what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := docs
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: docs render check serve test test-fast lint format bench lock clean
+
+docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
+	$(BIN)/python -m diffueraser_docs render
+	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python -m diffueraser_docs check
+
+check: $(VENV)/docs.stamp  ## only the checks, nothing is written
+	$(BIN)/python -m diffueraser_docs check
+
+serve: $(VENV)/docs.stamp  ## the site while you write it
+	$(BIN)/mkdocs serve
+
+test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
+	$(BIN)/pytest
+
+test-fast: $(VENV)/test.stamp  ## without cluster and browser
+	$(BIN)/pytest -m "not cluster and not browser and not network"
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m diffueraser_docs check
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/test.stamp  ## after an edit of requirements/*.in
+	for name in docs test; do \
+	  $(BIN)/uv pip compile --quiet requirements/$$name.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --output-file requirements/$$name.txt; \
+	done
+
+# Debian ships Python without venv; a stamp is written only when everything before it succeeded.
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); tests/install-system python3-venv; $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/docs.stamp: requirements/docs.txt pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/docs.txt
+	touch $@
+
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/docs.stamp
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/test.txt
+	touch $@
+
+tests/system.stamp: tests/system-packages.txt
+	tests/install-system $$(sed 's/#.*//' $<)
+	touch $@
+
+clean:
+	rm -rf $(VENV) site .cache tests/system.stamp

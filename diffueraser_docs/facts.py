@@ -1,0 +1,363 @@
+"""Loads and validates the facts: everything the scripts and pages say that could change.
+
+Facts are YAML files in ``facts/``. A wrong one is reported as *file: key: reason*.
+"""
+
+import re
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FACTS = Path(__file__).parent / "facts"
+Version = Literal["non-prompt", "prompt"]
+Stage = Literal["stage1", "stage2"]
+STAGES: tuple[Stage, ...] = ("stage1", "stage2")
+VERSIONS: tuple[Version, ...] = ("non-prompt", "prompt")
+LANGUAGES = ("en", "zh")
+
+
+class FactError(Exception):
+    """A fact is wrong; the message names file, key and reason."""
+
+
+def _pattern(text: str) -> str:
+    re.compile(text)
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class Fact(BaseModel):
+    """Base of all facts: no unknown keys, no changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Text(Fact):
+    """The same sentence in both languages."""
+
+    en: str = Field(min_length=1)
+    zh: str = Field(min_length=1)
+
+
+class Kind(Fact):
+    """What a value may look like: one pattern for the scripts and for the config.env builder."""
+
+    pattern: Pattern
+    words: Text
+    """Completes the sentence "NAME must be …"."""
+
+
+class Variable(Fact):
+    """One variable of config.env."""
+
+    name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    group: str
+    kind: str
+    default: str = ""
+    """Value when neither the environment nor config.env sets it; empty: unset."""
+    shown: str | None = None
+    """What config.env shows instead of the default (a placeholder or an example)."""
+    meaning: Text
+    """One short line, also the comment in config.env."""
+    details: Text | None = None
+    """What the configuration page adds: when to set it, what it does."""
+
+
+class Group(Fact):
+    """A heading of config.env and of the configuration page."""
+
+    name: str
+    title: Text
+
+
+class Configuration(Fact):
+    """The variables of config.env."""
+
+    source: str
+    kinds: dict[str, Kind]
+    groups: list[Group]
+    variables: list[Variable]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        groups = {group.name for group in self.groups}
+        seen: set[str] = set()
+        for variable in self.variables:
+            if variable.name in seen:
+                raise ValueError(f"{variable.name} stands twice")
+            seen.add(variable.name)
+            if variable.group not in groups:
+                raise ValueError(f"{variable.name}: unknown group {variable.group!r}")
+            check_default(self.kinds, variable.name, variable.kind, variable.default)
+        return self
+
+
+def check_default(kinds: dict[str, Kind], name: str, kind: str, default: str) -> None:
+    """Raise ValueError when a default is not of its own kind."""
+    if kind not in kinds:
+        raise ValueError(f"{name}: unknown kind {kind!r}")
+    if default and not re.fullmatch(kinds[kind].pattern, default):
+        raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}")
+
+
+class Parameter(Fact):
+    """One flag of the trainers, settable per stage as STAGE1_<FLAG> and STAGE2_<FLAG>."""
+
+    flag: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    group: str
+    kind: str
+    stage1: str | dict[Version, str] = ""
+    """Default of stage 1; empty: the flag is not passed and the trainer's own default holds."""
+    stage2: str | dict[Version, str] = ""
+    trainer_default: str = ""
+    """What the trainer does when the flag is not passed, for the guide."""
+    common: bool = False
+    """Shown as a line of its own in config.env."""
+    switch: bool = False
+    """A flag without value: yes passes it, no leaves it out."""
+    meaning: Text
+    change: Text
+    """When to change it, and what it costs in memory and speed."""
+    source: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """Name of the variable without its stage, for example LEARNING_RATE."""
+        return self.flag.upper()
+
+    def default(self, stage: Stage, version: Version) -> str:
+        """Default of a stage in a version; empty when the flag is not passed."""
+        value = self.stage1 if stage == "stage1" else self.stage2
+        return value if isinstance(value, str) else value[version]
+
+
+class FixedFlag(Fact):
+    """A flag that the scripts own because it decides where files lie."""
+
+    flag: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    stage1: str = ""
+    stage2: str = ""
+    versions: list[Version] = ["non-prompt", "prompt"]
+    meaning: Text
+
+
+class Training(Fact):
+    """Everything the trainers accept."""
+
+    source: str
+    groups: list[Group]
+    parameters: list[Parameter]
+    fixed: list[FixedFlag]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        groups = {group.name for group in self.groups}
+        flags = [parameter.flag for parameter in self.parameters] + [fixed.flag for fixed in self.fixed]
+        for flag in flags:
+            if flags.count(flag) > 1:
+                raise ValueError(f"{flag} stands twice")
+        for parameter in self.parameters:
+            if parameter.group not in groups:
+                raise ValueError(f"{parameter.flag}: unknown group {parameter.group!r}")
+        return self
+
+
+class Archive(Fact):
+    """An archive of a repository, where it unpacks, and what must be in it."""
+
+    file: str
+    into: str
+    """Folder below PROJECT_HOME."""
+    members: list[str] = Field(min_length=1)
+    """Paths that must exist below `into` afterwards."""
+
+
+class Content(Fact):
+    """A file or folder of a repository."""
+
+    path: str
+    """A trailing slash marks a folder, * a name pattern."""
+    count: int | None = None
+    """How many folders match the pattern."""
+    size: str | None = None
+    note: Text | None = None
+
+
+class Verified(Fact):
+    """Result of the last verify-hub run against the real Hub."""
+
+    date: date
+    commit: str
+    files: int
+    size_bytes: int
+
+
+class Repository(Fact):
+    """One Hugging Face repository."""
+
+    name: str
+    role: Literal["code", "prompt-code", "weights", "dpo"]
+    size: str
+    size_bytes: int
+    """Size of the download, rounded up, for the check of free space."""
+    unpacked_bytes: int
+    """What it takes on disk besides the download once unpacked."""
+    used_by: Text
+    contents: list[Content]
+    archives: list[Archive] = []
+    verified: Verified | None = None
+
+
+class Hub(Fact):
+    """The four repositories on the Hugging Face Hub."""
+
+    source: str
+    organisation: str
+    repo_type: Literal["dataset"]
+    endpoint: str
+    token_page: str
+    pointer_line: str
+    """First line of a Git-LFS pointer file."""
+    repositories: list[Repository] = Field(min_length=4, max_length=4)
+
+    def by_role(self, role: str) -> Repository:
+        """The repository that plays a role."""
+        return next(repository for repository in self.repositories if repository.role == role)
+
+
+class Rewrite(Fact):
+    """A hard-coded prefix of upstream's code and what stands there instead."""
+
+    prefix: str
+    target: str
+
+
+class Repair(Fact):
+    """A guarded repair of one of upstream's defects."""
+
+    name: str = Field(pattern=r"^[a-z-]+$")
+    files: list[str]
+    meaning: Text
+    without: Text
+    """What happens when it is off."""
+
+
+class Environment(Fact):
+    """The training environment and the tools."""
+
+    source: str
+    name: str
+    python: str
+    tools_python: str
+    imports: list[str]
+    """Modules that trainers and converters import; the environment is ready when all succeed."""
+    needed: list[str]
+    """Distributions that provide the imports."""
+    excluded: list[str]
+    """Distributions of upstream's list that cannot be installed or clash."""
+    substitutes: dict[str, str]
+    added: list[str]
+    pins: dict[str, str]
+    """Upstream's pins of the needed distributions, used when environment.yml lacks one."""
+    tools: dict[str, str]
+
+
+class Project(Fact):
+    """Names of folders, and what is done to upstream's code."""
+
+    source: str
+    downloads: str
+    roots: dict[Version, str]
+    environments: str
+    state: str
+    logs: str
+    converted: str
+    rewrites: list[Rewrite]
+    rewritten: list[str]
+    """Name patterns of the files that are rewritten."""
+    repairs: list[Repair]
+    tree: list["TreeEntry"]
+
+
+class TreeEntry(Fact):
+    """One line of the directory tree."""
+
+    path: str
+    """Below PROJECT_HOME; a trailing slash marks a folder."""
+    note: Text | None = None
+    versions: list[Version] = ["non-prompt", "prompt"]
+
+
+class Facts(Fact):
+    """All facts, one attribute per file in ``facts/``."""
+
+    configuration: Configuration
+    training: Training
+    hub: Hub
+    environment: Environment
+    project: Project
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = {variable.name for variable in self.configuration.variables}
+        for parameter in self.training.parameters:
+            for stage in STAGES:
+                if f"{stage.upper()}_{parameter.variable}" in names:
+                    raise ValueError(f"training: {parameter.flag}: the variable stands in configuration too")
+                for version in VERSIONS:
+                    default = parameter.default(stage, version)
+                    check_default(self.configuration.kinds, parameter.flag, parameter.kind, default)
+        return self
+
+
+T = TypeVar("T", bound=Fact)
+
+
+def _load(model: type[T], path: Path) -> T:
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise FactError(f"{path.name}: the file is missing") from None
+    except yaml.YAMLError as error:
+        raise FactError(f"{path.name}: {str(error).replace(chr(10), ' ')}") from None
+    except ValidationError as error:
+        lines = [
+            f"{path.name}: {'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise FactError("\n".join(lines)) from None
+
+
+def load_facts(folder: Path = FACTS) -> Facts:
+    """Load all facts of a folder.
+
+    Raises:
+        FactError: one line per wrong fact, with file, key and reason.
+    """
+    parts: dict[str, Fact] = {}
+    problems: list[str] = []
+    for name, field in Facts.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type)
+        try:
+            parts[name] = _load(model, folder / f"{name}.yaml")
+        except FactError as error:
+            problems.append(str(error))
+    if problems:
+        raise FactError("\n".join(problems))
+    try:
+        return Facts(**parts)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise FactError("\n".join(problem["msg"] for problem in error.errors())) from None
+
+
+@cache
+def facts() -> Facts:
+    """The facts of this package, loaded once."""
+    return load_facts()
