@@ -154,6 +154,10 @@ class Training(Fact):
     groups: list[Group]
     parameters: list[Parameter]
     fixed: list[FixedFlag]
+    memory_without_checkpointing: dict[Stage, int]
+    """GiB of GPU memory from which a stage runs without gradient checkpointing."""
+    useful_workers: dict[Stage, int]
+    """Most data-loader workers per GPU that make a stage faster."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

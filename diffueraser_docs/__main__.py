@@ -1,0 +1,69 @@
+"""Command line: render | check | verify-hub."""
+
+import argparse
+import os
+import sys
+
+from .check import check_all
+from .facts import FactError, facts
+from .hub import record, verify_hub
+from .render import render_all, write
+
+
+def _render(_: argparse.Namespace) -> int:
+    changed = write(render_all())
+    for path in changed:
+        print(f"written: {path}")
+    if not changed:
+        print("nothing to write: scripts and READMEs are as the facts say")
+    return 0
+
+
+def _check(_: argparse.Namespace) -> int:
+    problems = check_all()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        print(f"{len(problems)} problem(s)", file=sys.stderr)
+        return 1
+    print("scripts, READMEs and pages are in order")
+    return 0
+
+
+def _verify_hub(arguments: argparse.Namespace) -> int:
+    results = verify_hub(os.environ.get("HF_TOKEN"), os.environ.get("HF_ENDPOINT"))
+    for result in results:
+        print(f"{result.repository:36} {result.state:14} {result.files:8} files {result.size_bytes:16,} bytes  {result.details}")
+    if arguments.update:
+        record(results)
+    states = {result.state for result in results}
+    return 0 if states == {"verified"} else 3 if "differs" in states else 4
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when all is well, 1 for problems found by check, 2 for wrong facts or usage, 3 when the Hub differs from
+        the facts, 4 when it could not be asked.
+    """
+    parser = argparse.ArgumentParser(prog="python -m diffueraser_docs", description=main.__doc__.splitlines()[0] if main.__doc__ else "")
+    commands = parser.add_subparsers(required=True, metavar="render | check | verify-hub")
+    command = commands.add_parser("render", help="write scripts/ and the READMEs from facts and templates")
+    command.set_defaults(run=_render)
+    command = commands.add_parser("check", help="say what is wrong, file and line; nothing is written")
+    command.set_defaults(run=_check)
+    command = commands.add_parser("verify-hub", help="compare the four repositories on the Hub with the facts (HF_TOKEN, HF_ENDPOINT)")
+    command.add_argument("--update", action="store_true", help="record what was verified in facts/hub.yaml")
+    command.set_defaults(run=_verify_hub)
+    arguments = parser.parse_args(argv)
+    try:
+        facts()
+        return int(arguments.run(arguments))
+    except (FactError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
