@@ -245,7 +245,7 @@ class Rewrite(Fact):
 class Repair(Fact):
     """A guarded repair of one of upstream's defects."""
 
-    name: str = Field(pattern=r"^[a-z-]+$")
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
     files: list[str]
     meaning: Text
     without: Text
