@@ -10,14 +10,14 @@ BIN := $(VENV)/bin
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
-	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python -m mkdocs build --quiet --strict
 	$(BIN)/python -m diffueraser_docs check
 
 check: $(VENV)/docs.stamp  ## only the checks, nothing is written
 	$(BIN)/python -m diffueraser_docs check
 
 serve: $(VENV)/docs.stamp  ## the site while you write it
-	$(BIN)/mkdocs serve
+	$(BIN)/python -m mkdocs serve
 
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 	$(BIN)/pytest
