@@ -266,7 +266,6 @@ class Environment(Fact):
     excluded: list[str]
     """Distributions of upstream's list that cannot be installed or clash."""
     substitutes: dict[str, str]
-    added: list[str]
     pins: dict[str, str]
     """Upstream's pins of the needed distributions, used when environment.yml lacks one."""
     tools: dict[str, str]

@@ -1,0 +1,306 @@
+"""Stand-in for the Hugging Face Hub: plain folders behind the Hub's protocol, with faults that can be switched on.
+
+The unmodified `hf` client talks to it. Folders are ROOT/<organisation>/<repository>; files over a size or with the
+ending of an archive or image are served as LFS files (sha256), the others as regular ones (git blob sha1).
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+LFS_BYTES = 10_000_000
+LFS_ENDINGS = (".tar", ".gz", ".safetensors", ".bin", ".jpg", ".png", ".mp4", ".ckpt", ".pth")
+PAGE = 1000
+CHUNK = 1 << 18
+
+
+@dataclass
+class Fault:
+    """One fault: where, what, how often."""
+
+    match: str
+    kind: str
+    """drop, status, stall, throttle, flip, pointer, missing."""
+    count: int | None = None
+    value: float = 0
+    """Bytes before a drop or stall, status code, bytes per second, or the offset of the flipped byte."""
+    retry_after: int = 0
+
+    def hits(self, path: str) -> bool:
+        """Whether the fault strikes now; counts down."""
+        if not re.search(self.match, path) or self.count == 0:
+            return False
+        if self.count is not None:
+            self.count -= 1
+        return True
+
+
+@dataclass
+class Hub:
+    """State of the server."""
+
+    root: Path
+    token: str
+    faults: list[Fault] = field(default_factory=list)
+    payload: Counter[str] = field(default_factory=Counter)
+    requests: list[tuple[str, str, str, int]] = field(default_factory=list)
+    hashes: dict[tuple[str, int, int], tuple[str, str]] = field(default_factory=dict)
+    lfs_uploads: dict[str, bytes] = field(default_factory=dict)
+
+    def fault(self, path: str, *kinds: str) -> Fault | None:
+        """The first fault of these kinds that strikes this path."""
+        return next((fault for fault in self.faults if fault.kind in kinds and fault.hits(path)), None)
+
+    def repository(self, name: str) -> Path:
+        """Folder of a repository; 404 as the Hub says it."""
+        folder = self.root / name
+        if not folder.is_dir() or self.fault(f"/{name}/", "renamed"):
+            raise error(404, "RepoNotFound", "Repository Not Found")
+        return folder
+
+    def files(self, name: str) -> list[Path]:
+        """Files of a repository that the Hub admits to hold."""
+        folder = self.repository(name)
+        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        return [path for path in found if not self.fault(f"/{name}/{path.relative_to(folder)}", "missing")]
+
+    def hash(self, path: Path) -> tuple[str, str]:
+        """Git blob sha1 and sha256 of a file."""
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in self.hashes:
+            blob, sha256 = hashlib.sha1(f"blob {status.st_size}\0".encode()), hashlib.sha256()
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    blob.update(chunk)
+                    sha256.update(chunk)
+            self.hashes[key] = (blob.hexdigest(), sha256.hexdigest())
+        return self.hashes[key]
+
+    def commit(self, name: str) -> str:
+        """A commit that changes with the content."""
+        listing = [f"{path}{path.stat().st_size}{path.stat().st_mtime_ns}" for path in self.files(name)]
+        return hashlib.sha1("\n".join([name, *listing]).encode()).hexdigest()
+
+
+HUB = web.AppKey("hub", Hub)
+
+
+def error(status: int, code: str, message: str, retry_after: int = 0) -> web.HTTPException:
+    """An error with the headers that the client reads."""
+    headers = {"X-Error-Code": code, "X-Error-Message": message}
+    if retry_after:
+        headers["Retry-After"] = str(retry_after)
+    classes: dict[int, type[web.HTTPException]] = {
+        401: web.HTTPUnauthorized,
+        403: web.HTTPForbidden,
+        404: web.HTTPNotFound,
+        429: web.HTTPTooManyRequests,
+        500: web.HTTPInternalServerError,
+        503: web.HTTPServiceUnavailable,
+    }
+    return classes[status](headers=headers, text=json.dumps({"error": message}), content_type="application/json")
+
+
+def is_lfs(path: Path) -> bool:
+    """Whether the Hub would hold this file as LFS."""
+    return path.suffix in LFS_ENDINGS or path.stat().st_size > LFS_BYTES
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Token, status faults and the record of requests."""
+    hub = request.app[HUB]
+    if request.path.startswith("/_admin"):
+        return await handler(request)  # type: ignore[no-any-return]
+    status = 500
+    try:
+        if not request.path.startswith("/cdn/") and request.headers.get("Authorization") != f"Bearer {hub.token}":
+            raise error(401, "RepoNotFound" if "Authorization" not in request.headers else "", "Invalid username or password.")
+        if fault := hub.fault(request.path, "status"):
+            code = {403: "GatedRepo", 404: "RepoNotFound"}.get(int(fault.value), "")
+            raise error(int(fault.value), code, f"fault {int(fault.value)}", fault.retry_after)
+        response: web.StreamResponse = await handler(request)
+        status = response.status
+    except web.HTTPException as problem:
+        status = problem.status
+        raise
+    else:
+        return response
+    finally:
+        hub.requests.append((request.method, request.path, request.headers.get("Range", ""), status))
+
+
+async def repo_info(request: web.Request) -> web.Response:
+    """What `repo_info` asks."""
+    hub, name = request.app[HUB], request.match_info["name"]
+    folder = hub.repository(name)
+    siblings = [{"rfilename": str(path.relative_to(folder))} for path in hub.files(name)]
+    private = (folder.parent / f".{folder.name}.private").exists()
+    return web.json_response(
+        {"_id": "0", "id": name, "sha": hub.commit(name), "private": private, "gated": False, "disabled": False,
+         "siblings": siblings, "tags": [], "downloads": 0, "likes": 0, "lastModified": "2026-03-01T00:00:00.000Z"}
+    )  # fmt: skip
+
+
+def entry(hub: Hub, folder: Path, path: Path) -> dict[str, Any]:
+    """One line of a tree listing."""
+    sha1, sha256 = hub.hash(path)
+    result: dict[str, Any] = {
+        "type": "file", "oid": sha1, "size": path.stat().st_size, "path": str(path.relative_to(folder))
+    }  # fmt: skip
+    if is_lfs(path):
+        result["lfs"] = {"oid": sha256, "size": path.stat().st_size, "pointerSize": 130}
+    return result
+
+
+async def tree(request: web.Request) -> web.Response:
+    """The recursive listing, page by page."""
+    hub, name = request.app[HUB], request.match_info["name"]
+    folder = hub.repository(name)
+    below = request.match_info.get("path") or ""
+    files = [path for path in hub.files(name) if str(path.relative_to(folder)).startswith(below)]
+    start = int(request.query.get("cursor", "0"))
+    entries = await asyncio.to_thread(lambda: [entry(hub, folder, path) for path in files[start : start + PAGE]])
+    headers = {}
+    if start + PAGE < len(files):
+        query = {**request.query, "cursor": str(start + PAGE)}
+        headers["Link"] = f'<{request.url.with_query(query)}>; rel="next"'
+    return web.json_response(entries, headers=headers)
+
+
+async def paths_info(request: web.Request) -> web.Response:
+    """The listing of named files."""
+    hub, name = request.app[HUB], request.match_info["name"]
+    folder = hub.repository(name)
+    data = await request.post() if request.content_type != "application/json" else await request.json()
+    wanted = data.getall("paths") if hasattr(data, "getall") else data["paths"]
+    files = {str(path.relative_to(folder)): path for path in hub.files(name)}
+    return web.json_response([entry(hub, folder, files[path]) for path in wanted if path in files])
+
+
+async def resolve(request: web.Request) -> web.StreamResponse:
+    """A file: metadata on HEAD, bytes of regular files, a redirect for LFS files as the Hub does."""
+    hub, name, relative = request.app[HUB], request.match_info["name"], request.match_info["path"]
+    folder = hub.repository(name)
+    path = folder / relative
+    if path not in hub.files(name):
+        raise error(404, "EntryNotFound", "Entry not found")
+    sha1, sha256 = await asyncio.to_thread(hub.hash, path)
+    headers = {"X-Repo-Commit": hub.commit(name), "Accept-Ranges": "bytes", "ETag": f'"{sha1}"'}
+    if is_lfs(path):
+        headers |= {"X-Linked-Size": str(path.stat().st_size), "X-Linked-ETag": f'"{sha256}"'}
+        headers["Location"] = str(request.url.with_path(f"/cdn/{name}/{relative}").with_query(None))
+        return web.Response(status=302, headers=headers)
+    if request.method == "HEAD":
+        return web.Response(headers={**headers, "Content-Length": str(path.stat().st_size)})
+    return await send(request, path, f"{name}/{relative}", headers)
+
+
+async def cdn(request: web.Request) -> web.StreamResponse:
+    """The bytes of an LFS file."""
+    hub, relative = request.app[HUB], request.match_info["path"]
+    path = hub.root / relative
+    if not path.is_file():
+        raise error(404, "EntryNotFound", "Entry not found")
+    return await send(request, path, relative, {"ETag": f'"{hub.hash(path)[1]}"'})
+
+
+async def send(request: web.Request, path: Path, name: str, headers: dict[str, str]) -> web.StreamResponse:
+    """Send a file, whole or from an offset, with the faults that are on."""
+    hub, size = request.app[HUB], path.stat().st_size
+    match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+    start = int(match[1]) if match else 0
+    end = int(match[2]) + 1 if match and match[2] else size
+    if start >= size and size:
+        return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+    response = web.StreamResponse(status=206 if match else 200, headers={**headers, "Accept-Ranges": "bytes"})
+    response.content_length = end - start
+    if match:
+        response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    fault = hub.fault(request.path, "drop", "stall", "throttle", "flip")
+    sent = 0
+    with path.open("rb") as file:
+        file.seek(start)
+        while sent < end - start:
+            limit = min(CHUNK, end - start - sent)
+            if fault and fault.kind in ("drop", "stall"):
+                limit = min(limit, int(fault.value) - sent)
+                if limit <= 0:
+                    if fault.kind == "stall":
+                        await asyncio.sleep(3600)
+                    assert request.transport is not None
+                    request.transport.abort()
+                    return response
+            if fault and fault.kind == "throttle":
+                limit = min(limit, max(1, int(fault.value / 10)))
+                await asyncio.sleep(0.1)
+            chunk = bytearray(file.read(limit))
+            if fault and fault.kind == "flip" and start + sent <= fault.value < start + sent + len(chunk):
+                chunk[int(fault.value) - start - sent] ^= 1
+            await response.write(chunk)
+            sent += len(chunk)
+            hub.payload[name] += len(chunk)
+    await response.write_eof()
+    return response
+
+
+async def whoami(_: web.Request) -> web.Response:
+    """Who the token belongs to."""
+    return web.json_response({"type": "user", "name": "collaborator", "orgs": [], "auth": {"accessToken": {"role": "read"}}})
+
+
+async def admin(request: web.Request) -> web.Response:
+    """Faults and statistics; for the tests only."""
+    hub = request.app[HUB]
+    if request.method == "POST":
+        hub.faults = [Fault(**fault) for fault in await request.json()]
+    if request.method == "DELETE":
+        hub.payload.clear()
+        hub.requests.clear()
+    return web.json_response({"payload": dict(hub.payload), "requests": hub.requests, "time": time.time()})
+
+
+def application(hub: Hub) -> web.Application:
+    """The routes of the Hub."""
+    app = web.Application(middlewares=[guard], client_max_size=1 << 30)
+    app[HUB] = hub
+    name = r"{name:[^/]+/[^/]+}"
+    for kind in ("datasets", "models"):
+        app.router.add_get(f"/api/{kind}/{name}", repo_info)
+        app.router.add_get(f"/api/{kind}/{name}/revision/{{revision}}", repo_info)
+        app.router.add_get(f"/api/{kind}/{name}/tree/{{revision}}", tree)
+        app.router.add_get(f"/api/{kind}/{name}/tree/{{revision}}/{{path:.+}}", tree)
+        app.router.add_post(f"/api/{kind}/{name}/paths-info/{{revision}}", paths_info)
+    app.router.add_get(f"/datasets/{name}/resolve/{{revision}}/{{path:.+}}", resolve)
+    app.router.add_get("/cdn/{path:.+}", cdn)
+    app.router.add_get("/api/whoami-v2", whoami)
+    app.router.add_route("*", "/_admin", admin)
+    return app
+
+
+def main() -> None:
+    """Serve until killed; the token comes by environment."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    hub = Hub(arguments.root, os.environ["STANDIN_HUB_TOKEN"])
+    web.run_app(application(hub), host="127.0.0.1", port=arguments.port, print=None, handle_signals=True)
+
+
+if __name__ == "__main__":
+    main()
