@@ -200,7 +200,7 @@ async def resolve(request: web.Request) -> web.StreamResponse:
     headers = {"X-Repo-Commit": hub.commit(name), "Accept-Ranges": "bytes", "ETag": f'"{sha1}"'}
     if is_lfs(path):
         headers |= {"X-Linked-Size": str(path.stat().st_size), "X-Linked-ETag": f'"{sha256}"'}
-        headers["Location"] = str(request.url.with_path(f"/cdn/{name}/{relative}").with_query(None))
+        headers["Location"] = f"http://localhost:{request.url.port}/cdn/{name}/{relative}"  # another host, as the real one
         return web.Response(status=302, headers=headers)
     if request.method == "HEAD":
         return web.Response(headers={**headers, "Content-Length": str(path.stat().st_size)})
