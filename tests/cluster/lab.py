@@ -84,7 +84,7 @@ class Lab:
         self.nodes = nodes
         self.partitions = partitions
         self.extra = extra
-        self.home = folder / "home"
+        self.home = Path("/proc")  # nobody, not even root, can write there: a read-only home
         self.bin = folder / "bin"
         self.daemons: dict[str, int] = {}
 
@@ -101,7 +101,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self.home, self.bin, self.folder / "state"):
+        for path in (self.bin, self.folder / "state"):
             path.mkdir(exist_ok=True)
         (self.folder / "gpu-memory-mib").write_text("81559\n")
         smi = self.bin / "nvidia-smi"
@@ -260,6 +260,16 @@ class Lab:
         """Wait until no job is queued or running, and give all states."""
         wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", timeout, lambda: str(self.jobs()))
         return self.jobs()
+
+    def clear(self) -> None:
+        """Cancel every job and bring every node back."""
+        self.run(["scancel", "--user=root"], self.folder)
+        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", 60, lambda: str(self.jobs()))
+        for node in self.nodes:
+            if not psutil.pid_exists(self.daemons[f"slurmd-{node.name}"]):
+                self.start_node(node.name)
+        self.run(["scontrol", "update", f"NodeName={','.join(n.name for n in self.nodes)}", "State=RESUME"], self.folder)
+        wait_for(lambda: {node.name for node in self.nodes} <= self._idle(), "all nodes idle", 60, self._logs)
 
     def start_requeued(self, job: int) -> None:
         """Let a requeued job start now, as an operator may: Slurm holds it back for two minutes."""

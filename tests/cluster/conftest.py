@@ -1,0 +1,111 @@
+"""One lab, one Hub and one package index for all cluster tests; one project that is set up, for training tests."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.lab import Lab
+from tests.cluster.project import Project
+from tests.hub import Hub
+from tests.pypi import PackageIndex
+from tests.trainer import build_repositories
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder runs on the lab."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def index() -> Iterator[PackageIndex]:
+    """The package index."""
+    with PackageIndex() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hub_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """The Hub, for all tests."""
+    root = tmp_path_factory.mktemp("hub")
+    build_repositories(root)
+    with Hub(root) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(hub_server: Hub) -> Hub:
+    """The Hub without faults and with counters at zero."""
+    hub_server.set_faults()
+    hub_server.reset()
+    return hub_server
+
+
+@pytest.fixture(scope="session")
+def lab_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab, for all tests."""
+    with Lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture
+def lab(lab_running: Lab) -> Iterator[Lab]:
+    """The lab with every node idle and without a job of another test."""
+    yield lab_running
+    lab_running.clear()
+
+
+@pytest.fixture
+def new_project(lab: Lab, hub: Hub, index: PackageIndex, tmp_path: Path) -> Callable[..., Project]:
+    """Makes a collaborator's folder with the two edits done."""
+
+    def make(version: str = "non-prompt", *, readme: str | None = None, folder: str = "project") -> Project:
+        project = Project(tmp_path / folder, lab, hub, index)
+        project.copy_scripts(readme)
+        project.two_edits(version)
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def projects_set_up(
+    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Project]:
+    """Folders in which setup has finished, made on first use."""
+    return _Prepared(lab_running, hub_server, index, tmp_path_factory)
+
+
+class _Prepared(dict[str, Project]):
+    def __init__(self, lab: Lab, hub: Hub, index: PackageIndex, folders: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self.parts = (lab, hub, index)
+        self.folders = folders
+
+    def __missing__(self, version: str) -> Project:
+        lab, hub, index = self.parts
+        hub.set_faults()
+        project = Project(self.folders.mktemp(version), lab, hub, index)
+        project.copy_scripts()
+        project.two_edits(version)
+        state = project.run("01_setup.sbatch", "training")
+        assert state == "COMPLETED", project.log()
+        self[version] = project
+        return project
+
+
+@pytest.fixture
+def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[str], Project]:  # noqa: ARG001
+    """A folder after setup and before training, with config.env as the two edits left it."""
+
+    def get(version: str = "non-prompt") -> Project:
+        project = projects_set_up[version]
+        project.copy_scripts()
+        project.two_edits(version)
+        project.forget_training()
+        return project
+
+    return get

@@ -1,0 +1,113 @@
+"""A collaborator's folder: the four files, the two edits, and what became of them."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diffueraser_docs.check import code_blocks
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS
+from tests.cluster.lab import Lab
+from tests.hub import TOKEN, Hub
+from tests.pypi import PackageIndex
+
+# A run of seconds: few steps, checkpoints that do not fall on the last one, the same numbers every time.
+SHORT = {
+    f"STAGE{stage}_{name}": value
+    for stage in (1, 2)
+    for name, value in {"MAX_TRAIN_STEPS": "12", "CHECKPOINTING_STEPS": "5", "SEED": "1"}.items()
+}
+TRAINING_OUTPUT = ("finetune-stage1", "finetune-stage2", "logs-finetune-stage1", "logs-finetune-stage2", "converted_weights")
+
+
+class Project:
+    """The folder in which a collaborator works, and the environment of the shell there."""
+
+    def __init__(self, folder: Path, lab: Lab, hub: Hub, index: PackageIndex) -> None:
+        self.folder = folder
+        self.lab = lab
+        self.hub = hub
+        # Where this machine's stand-ins are; a collaborator behind a mirror sets the first two.
+        self.env = {
+            "HF_ENDPOINT": hub.endpoint,
+            "PYPI_MIRROR": index.url,
+            "UV_CACHE_DIR": str(ROOT / ".cache" / "uv"),
+            "NUM_GPUS": "2",
+            **SHORT,
+        }
+
+    def copy_scripts(self, readme: str | None = None) -> None:
+        """Put the four files into the folder; with `readme` ("en", "zh") out of that README's code blocks."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        blocks = {block.text for block in code_blocks(ROOT / READMES[readme], readme)} if readme else set()
+        for name in SCRIPTS:
+            text = (ROOT / "scripts" / name).read_text()
+            assert not readme or text in blocks, f"{name} is not in the README byte for byte"
+            (self.folder / name).write_text(text)
+
+    def edit(self, **values: str) -> None:
+        """Set variables in config.env: on their own line when it has one, else at the end."""
+        path = self.folder / "config.env"
+        text = path.read_text()
+        for name, value in values.items():
+            text, count = re.subn(rf"^#?\s*{name}=[^\s#]*", f"{name}={value}", text, count=1, flags=re.MULTILINE)
+            text += "" if count else f"{name}={value}\n"
+        path.write_text(text)
+
+    def two_edits(self, version: str) -> None:
+        """What every collaborator edits."""
+        self.edit(HF_TOKEN=TOKEN, TRAIN_VERSION=version)
+
+    def sbatch(self, *arguments: str, **env: str) -> int:
+        """Submit as typed; gives the job id."""
+        return self.lab.sbatch(*arguments, cwd=self.folder, env={**self.env, **env})
+
+    def bash(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """`bash …` as typed on the login node."""
+        return self.lab.run(["bash", *arguments], self.folder, {**self.env, **env})
+
+    def run(self, *arguments: str, timeout: float = 240, **env: str) -> str:
+        """Submit a script, wait for its end, give its final state."""
+        return self.lab.wait(self.sbatch(*arguments, **env), timeout)
+
+    def root(self, version: str) -> Path:
+        """Where a version's code and weights are."""
+        return self.folder / ("DiffuEraser_finetune_prompt" if version == "prompt" else "DiffuEraser_finetune")
+
+    def record(self, version: str, stage: int) -> dict[str, Any]:
+        """weights.json of a stage."""
+        path = self.root(version) / "converted_weights" / f"finetuned-stage{stage}" / "weights.json"
+        return dict(json.loads(path.read_text()))
+
+    def log(self, pattern: str = "*") -> str:
+        """All text of the logs whose names match."""
+        files = [*sorted((self.folder / "logs").glob(pattern)), *sorted(self.folder.glob(f"{pattern}.log"))]
+        return "\n".join(path.read_text(errors="replace") for path in files if path.is_file())
+
+    def forget_training(self) -> None:
+        """Back to the state after setup, for the next test."""
+        for version in ("prompt", "non-prompt"):
+            for name in TRAINING_OUTPUT:
+                shutil.rmtree(self.root(version) / name, ignore_errors=True)
+        for pattern in ("training-*", "progress-*", "lock-*"):
+            for path in (self.folder / ".state").glob(pattern):
+                path.unlink()
+        for path in (self.folder / "logs").glob("*"):
+            path.unlink()
+
+    def weights(self, version: str) -> dict[str, bytes]:
+        """Every converted file and its bytes, records left out: they hold parameters and times of their own."""
+        folder = self.root(version) / "converted_weights"
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != "weights.json"
+        }
+
+
+def steps_trained(log: str) -> Mapping[str, int]:
+    """How often the trainer was started per stage, as the job's log says."""
+    return {stage: len(re.findall(rf"stage {stage}: trainer starts", log)) for stage in ("1", "2")}

@@ -1,0 +1,77 @@
+"""What a collaborator does, from the README to the weights."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from diffueraser_docs.facts import VERSIONS, facts
+from tests.cluster.project import Project, steps_trained
+from tests.hub import TOKEN
+
+NewProject = Callable[..., Project]
+FULL = [("prompt", "en", "sbatch"), ("non-prompt", "zh", "bash")]
+
+
+def assert_weights(project: Project, version: str) -> None:
+    """Both stages are converted, whole, and say what they are."""
+    for stage in (1, 2):
+        folder = project.root(version) / "converted_weights" / f"finetuned-stage{stage}"
+        for part in ("unet_main", "brushnet"):
+            assert (folder / part / "config.json").is_file()
+            with safe_open(folder / part / "diffusion_pytorch_model.safetensors", "np") as tensors:
+                assert list(tensors.keys()), f"{folder / part} holds no tensors"
+        record = project.record(version, stage)
+        assert (record["stage"], record["step"], record["version"]) == (stage, 12, version)
+
+
+def assert_no_token(project: Project) -> None:
+    """The token stands in config.env and nowhere else below PROJECT_HOME, nor in what Slurm says of the jobs."""
+    for path in project.folder.rglob("*"):
+        below = path.relative_to(project.folder)
+        if path.is_file() and not path.is_symlink() and below.parts[0] != "environments" and below != Path("config.env"):
+            assert TOKEN.encode() not in path.read_bytes(), f"{below} holds the token"
+    for job in project.lab.jobs():
+        assert TOKEN not in project.lab.run(["scontrol", "show", "job", "-d", str(job)], project.folder).stdout
+
+
+@pytest.mark.parametrize(("version", "readme", "how"), FULL)
+def test_two_edits_and_one_command(new_project: NewProject, version: str, readme: str, how: str) -> None:
+    project = new_project(version, readme=readme)
+    if how == "sbatch":
+        assert project.run("setup_and_train.sbatch") == "COMPLETED", project.log()
+    else:
+        result = project.bash("setup_and_train.sbatch")
+        assert result.returncode == 0, result.stderr
+    states = project.lab.wait_all(300)
+    assert set(list(states.values())[-3:]) == {"COMPLETED"}, project.log("diffueraser-*")
+    assert_weights(project, version)
+    for repository in facts().hub.repositories:
+        assert any((project.folder / "DiffuEraser_downloads" / repository.name).iterdir()), f"{repository.name} is not down"
+    assert_no_token(project)
+    assert (project.folder / "config.env").stat().st_mode & 0o777 == 0o600
+    left = [p for p in project.root(version).rglob("*") if p.suffix in (".py", ".sh") and b"/home/hj/" in p.read_bytes()]
+    assert not left, f"not rewritten: {left}"
+
+    # Submitting again, by whatever form, is over in seconds and moves no byte.
+    project.hub.reset()
+    before, started = steps_trained(project.log()), time.monotonic()
+    again = project.bash("setup_and_train.sbatch")
+    assert again.returncode == 0, again.stderr
+    assert "All is done" in again.stdout
+    for script in ("01_setup.sbatch", "02_train.sbatch"):
+        assert project.run(script) == "COMPLETED", project.log()
+    assert time.monotonic() - started < 20
+    assert project.hub.payload() == {}
+    assert steps_trained(project.log()) == before
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_steps_by_hand(new_project: NewProject, version: str) -> None:
+    project = new_project(version)
+    assert project.run("01_setup.sbatch") == "COMPLETED", project.log()
+    assert project.run("--gres=gpu:2", "--cpus-per-task=12", "--mem=8G", "02_train.sbatch") == "COMPLETED", project.log()
+    assert_weights(project, version)
+    assert (project.folder / "DiffuEraser_downloads" / "DPO-dataset" / "davis_bear" / "meta.json").is_file()
