@@ -210,17 +210,15 @@ class Lab:
     def kill_node(self, name: str) -> None:
         """Power failure: slurmd and all processes of its jobs are killed at once."""
         root = psutil.Process(self.daemons[f"slurmd-{name}"])
-        stepds = [p for p in psutil.process_iter(["cmdline"]) if any(f"slurmstepd: [" in part for part in p.info["cmdline"] or [])]
         doomed = [root, *root.children(recursive=True)]
-        for stepd in stepds:
-            if stepd.environ().get("SLURMD_NODENAME") == name or name in str(stepd.cwd()):
-                doomed += [stepd, *stepd.children(recursive=True)]
         for process in psutil.process_iter():
             try:
-                if process.environ().get("SLURMD_NODENAME") == name and process.environ()["SLURM_CONF"].startswith(str(self.folder)):
-                    doomed.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, KeyError):
+                environment, folder = process.environ(), process.cwd()
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
+            mine = environment.get("SLURM_CONF", "").startswith(f"{self.folder}/")
+            if mine and (environment.get("SLURMD_NODENAME") == name or folder == str(self.folder / f"spool-{name}")):
+                doomed += [process, *process.children(recursive=True)]
         for process in doomed:
             _kill(process.pid)
 
