@@ -13,6 +13,9 @@ docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m mkdocs build --quiet --strict
 	$(BIN)/python -m diffueraser_docs check
 
+render: $(VENV)/docs.stamp  ## only scripts and READMEs
+	$(BIN)/python -m diffueraser_docs render
+
 check: $(VENV)/docs.stamp  ## only the checks, nothing is written
 	$(BIN)/python -m diffueraser_docs check
 

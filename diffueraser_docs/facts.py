@@ -271,6 +271,14 @@ class Environment(Fact):
     tools: dict[str, str]
 
 
+class Disk(Fact):
+    """Space beside the downloads, in GB (10^9 bytes)."""
+
+    unpacked: float = Field(gt=0)
+    environment: float = Field(gt=0)
+    training: float = Field(gt=0)
+
+
 class Project(Fact):
     """Names of folders, and what is done to upstream's code."""
 
@@ -281,6 +289,7 @@ class Project(Fact):
     state: str
     logs: str
     converted: str
+    disk: Disk
     rewrites: list[Rewrite]
     rewritten: list[str]
     """Name patterns of the files that are rewritten."""

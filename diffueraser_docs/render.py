@@ -132,6 +132,12 @@ class ScriptMacros:
     def _flags(self, *, switch: bool) -> str:
         return " ".join(p.flag for p in self.facts.training.parameters if p.switch == switch)
 
+    def gigabytes(self, *, dpo: bool) -> int:
+        """GB on disk when all is done, with or without DPO-dataset."""
+        disk = self.facts.project.disk
+        downloads = sum(r.size_bytes for r in self.facts.hub.repositories if dpo or r.role != "dpo") / 1e9
+        return round(downloads + disk.unpacked + disk.environment + disk.training)
+
     def memory_needs(self) -> str:
         """GPU memory in GiB from which each stage runs without gradient checkpointing."""
         return " ".join(str(value) for value in self.facts.training.memory_without_checkpointing.values())
