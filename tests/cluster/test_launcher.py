@@ -83,7 +83,7 @@ def test_options_reach_sbatch_and_a_second_submission_is_refused(new_project: Ne
     assert result.returncode == 0, result.stderr
     setup, train, dpo = (int(job) for job in re.findall(r"job (\d+)", result.stdout))
     job = project.lab.job(train)
-    assert (job["NumNodes"], job["TimeLimit"], job["Partition"], job["CPUs/Task"]) == ("2", "1-00:00:00", "gpu", "12")
+    assert (job["NumNodes"][0], job["TimeLimit"], job["Partition"], job["CPUs/Task"]) == ("2", "1-00:00:00", "gpu", "12")
     assert (job["TresPerNode"], job["MinMemoryNode"], job["OverSubscribe"]) == ("gres:gpu:4", "8G", "NO")
     assert job["Dependency"].startswith(f"afterok:{setup}")
     assert project.lab.job(setup)["TimeLimit"] == "02:00:00"
