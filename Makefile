@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: docs render check serve test test-fast lint format bench lock clean
 
@@ -28,10 +29,12 @@ test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 test-fast: $(VENV)/test.stamp  ## without cluster and browser
 	$(BIN)/pytest -m "not cluster and not browser and not network"
 
-lint: $(VENV)/test.stamp
+lint: $(VENV)/test.stamp  ## Python, Markdown, scripts and their embeddings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pymarkdown --config pyproject.toml scan docs PRD CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/shellcheck tests/install-system .ci/run
 	$(BIN)/python -m diffueraser_docs check
 
 format: $(VENV)/test.stamp

@@ -47,13 +47,17 @@ def main(argv: list[str] | None = None) -> int:
         0 when all is well, 1 for problems found by check, 2 for wrong facts or usage, 3 when the Hub differs from
         the facts, 4 when it could not be asked.
     """
-    parser = argparse.ArgumentParser(prog="python -m diffueraser_docs", description=main.__doc__.splitlines()[0] if main.__doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m diffueraser_docs", description=main.__doc__.splitlines()[0] if main.__doc__ else ""
+    )
     commands = parser.add_subparsers(required=True, metavar="render | check | verify-hub")
     command = commands.add_parser("render", help="write scripts/ and the READMEs from facts and templates")
     command.set_defaults(run=_render)
     command = commands.add_parser("check", help="say what is wrong, file and line; nothing is written")
     command.set_defaults(run=_check)
-    command = commands.add_parser("verify-hub", help="compare the four repositories on the Hub with the facts (HF_TOKEN, HF_ENDPOINT)")
+    command = commands.add_parser(
+        "verify-hub", help="compare the four repositories on the Hub with the facts (HF_TOKEN, HF_ENDPOINT)"
+    )
     command.add_argument("--update", action="store_true", help="record what was verified in facts/hub.yaml")
     command.set_defaults(run=_verify_hub)
     arguments = parser.parse_args(argv)

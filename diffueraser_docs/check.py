@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,25 +61,34 @@ def _run(command: list[str]) -> tuple[int, str]:
 
 def check_bash(root: Path) -> list[Problem]:
     """`bash -n`, shellcheck and shfmt over every script."""
-    problems: list[Problem] = []
-    for name in SCRIPTS:
-        path = root / "scripts" / name
-        if not path.exists():
-            problems.append(Problem(f"scripts/{name}", 1, "the script is missing: run make docs"))
-            continue
-        status, output = _run(["bash", "-n", str(path)])
-        if status:
-            match = re.search(r"line (\d+): (.*)", output)
-            line, reason = (int(match[1]), match[2]) if match else (1, output.strip())
-            problems.append(Problem(f"scripts/{name}", line, f"bash -n: {reason}"))
-        problems += _shellcheck(path, name)
-        if name != "config.env":  # a table of settings: its comments stand in columns
-            problems += _shfmt(path, name)
+    with ThreadPoolExecutor() as pool:
+        return [problem for found in pool.map(_check_script, [root / "scripts" / name for name in SCRIPTS]) for problem in found]
+
+
+def _check_script(path: Path) -> list[Problem]:
+    name = path.name
+    if not path.exists():
+        return [Problem(f"scripts/{name}", 1, "the script is missing: run make docs")]
+    problems = []
+    status, output = _run(["bash", "-n", str(path)])
+    if status:
+        match = re.search(r"line (\d+): (.*)", output)
+        line, reason = (int(match[1]), match[2]) if match else (1, output.strip())
+        problems.append(Problem(f"scripts/{name}", line, f"bash -n: {reason}"))
+    problems += _shellcheck(path, name)
+    if name != "config.env":  # a table of settings: its comments stand in columns
+        problems += _shfmt(path, name)
     return problems
 
 
 def _shellcheck(path: Path, name: str) -> list[Problem]:
-    command = [_tool("shellcheck"), "--shell=bash", "--external-sources", "--format=gcc", f"--source-path={path.parent}"]
+    command = [
+        _tool("shellcheck"),
+        "--shell=bash",
+        "--external-sources",
+        "--format=gcc",
+        f"--source-path={path.parent}",
+    ]
     if name == "config.env":
         command.append("--exclude=SC2034")  # its variables are read by the other scripts
     _, output = _run([*command, str(path)])
@@ -113,8 +123,9 @@ def check_drift(root: Path, rendered: Iterable[Rendered]) -> list[Problem]:
 
 
 def pages(root: Path) -> list[Path]:
-    """READMEs and the site's pages."""
-    return [root / name for name in READMES.values()] + sorted((root / "docs").rglob("*.md"))
+    """READMEs, the site's pages, the plan."""
+    folders = (root / "docs", root / "PRD")
+    return [root / name for name in READMES.values()] + [page for folder in folders for page in sorted(folder.rglob("*.md"))]
 
 
 def check_paths(root: Path) -> list[Problem]:
@@ -131,21 +142,27 @@ def check_paths(root: Path) -> list[Problem]:
 def check_embedded(root: Path) -> list[Problem]:
     """Embedded scripts are the files in scripts/, and every command calls a script that exists."""
     problems = []
-    scripts = {name: (root / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS if (root / "scripts" / name).exists()}
-    first_lines = {text.split("\n", 3)[2]: name for name, text in scripts.items()}
+    scripts = {
+        name: (root / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS if (root / "scripts" / name).exists()
+    }
     for readme in READMES.values():
         if not (root / readme).exists():
             continue
         blocks = code_blocks(root / readme, readme)
         for name, text in scripts.items():
             if not any(block.text == text for block in blocks):
-                line = next((b.line for b in blocks if (b.text.split("\n", 3) + [""] * 3)[2] in first_lines), 1)
+                line = next((b.line for b in blocks if _head(b.text) == _head(text)), 1)
                 problems.append(Problem(readme, line, f"{name} is not embedded byte for byte as in scripts/{name}"))
     for page in pages(root):
         if page.exists():
             name = str(page.relative_to(root))
             problems += [p for b in code_blocks(page, name) if b.text not in scripts.values() for p in _commands(b)]
     return problems
+
+
+def _head(text: str) -> list[str]:
+    """The lines by which an embedded script is recognised although it differs."""
+    return text.splitlines()[:2]
 
 
 def _commands(block: CodeBlock) -> list[Problem]:

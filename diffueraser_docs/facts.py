@@ -25,7 +25,10 @@ class FactError(Exception):
 
 
 def _pattern(text: str) -> str:
-    re.compile(text)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
     return text
 
 
@@ -321,10 +324,10 @@ class Facts(Fact):
         for parameter in self.training.parameters:
             for stage in STAGES:
                 if f"{stage.upper()}_{parameter.variable}" in names:
-                    raise ValueError(f"training: {parameter.flag}: the variable stands in configuration too")
+                    raise ValueError(f"training.yaml: {parameter.flag}: the variable stands in configuration.yaml too")
                 for version in VERSIONS:
                     default = parameter.default(stage, version)
-                    check_default(self.configuration.kinds, parameter.flag, parameter.kind, default)
+                    check_default(self.configuration.kinds, f"training.yaml: {parameter.flag}", parameter.kind, default)
         return self
 
 
@@ -340,7 +343,7 @@ def _load(model: type[T], path: Path) -> T:
         raise FactError(f"{path.name}: {str(error).replace(chr(10), ' ')}") from None
     except ValidationError as error:
         lines = [
-            f"{path.name}: {'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            f"{path.name}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
         ]
         raise FactError("\n".join(lines)) from None
@@ -364,9 +367,9 @@ def load_facts(folder: Path = FACTS) -> Facts:
     if problems:
         raise FactError("\n".join(problems))
     try:
-        return Facts(**parts)  # type: ignore[arg-type]
+        return Facts(**parts)
     except ValidationError as error:
-        raise FactError("\n".join(problem["msg"] for problem in error.errors())) from None
+        raise FactError("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())) from None
 
 
 @cache

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
+from httpx2 import TransportError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
@@ -52,7 +53,7 @@ def verify_repository(api: HfApi, data: Facts, repository: Repository) -> HubRes
     except HfHubHTTPError as error:
         state = "no access" if error.response.status_code in (401, 403) else "not reachable"
         return HubResult(repository.name, state, str(error).splitlines()[0])
-    except OSError as error:
+    except (OSError, TransportError) as error:
         return HubResult(repository.name, "not reachable", str(error).splitlines()[0])
     paths = [file.path for file in files]
     wrong = [reason for content in repository.contents if (reason := _missing(content, paths))]
@@ -94,9 +95,8 @@ def record(results: list[HubResult], folder: Path = FACTS) -> None:
         if line.startswith("- name: "):
             current = yaml.safe_load(line[2:])["name"]
             if result := by_name.get(current):
-                lines.append(
-                    f"  verified: {{date: {today}, commit: {result.commit}, files: {result.files}, size_bytes: {result.size_bytes}}}"
-                )
+                entry = {"date": today, "commit": result.commit, "files": result.files, "size_bytes": result.size_bytes}
+                lines.append(f"  verified: {yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=1000).strip()}")
     part = path.with_suffix(".part")
     part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     part.replace(path)

@@ -70,7 +70,14 @@ class PageMacros:
             checked = repository.verified
             state = f"✅ {checked.date}" if checked else EXPECTED[self._language]
             rows.append(
-                [str(number), f"`{repository.name}`", ", ".join(parts), repository.size, self._say(repository.used_by), state]
+                [
+                    str(number),
+                    f"`{repository.name}`",
+                    ", ".join(parts),
+                    repository.size,
+                    self._say(repository.used_by),
+                    state,
+                ]
             )
         return _table(HEADINGS["repositories"][self._language], rows)
 
@@ -78,7 +85,12 @@ class PageMacros:
         """The variables of one group of config.env."""
         kinds = self._facts.configuration.kinds
         rows = [
-            [f"`{v.name}`", f"`{v.default}`" if v.default else "–", self._say(v.meaning), self._say(kinds[v.kind].words)]
+            [
+                f"`{v.name}`",
+                f"`{v.default}`" if v.default else "–",
+                self._say(v.meaning),
+                self._say(kinds[v.kind].words),
+            ]
             for v in self._facts.configuration.variables
             if v.group == group
         ]
@@ -96,7 +108,14 @@ class PageMacros:
                 value = plain if plain == prompt else f"{plain} / {prompt} (prompt)"
                 trainer = parameter.trainer_default
                 defaults.append(f"`{value}`" if value else (TRAINER[self._language] + f"`{trainer}`" if trainer else "–"))
-            rows.append([f"`{parameter.variable}`", *defaults, self._say(parameter.meaning), self._say(parameter.change)])
+            rows.append(
+                [
+                    f"`{parameter.variable}`",
+                    *defaults,
+                    self._say(parameter.meaning),
+                    self._say(parameter.change),
+                ]
+            )
         return _table(HEADINGS["parameters"][self._language], rows)
 
     def repairs_table(self) -> str:
@@ -133,9 +152,7 @@ class PageMacros:
 def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str, Any]:
     """Names that a page may use: the macros and the facts."""
     macros = PageMacros(data, language, scripts)
-    functions: dict[str, Callable[..., str]] = {
-        name: getattr(macros, name) for name in dir(macros) if not name.startswith("_")
-    }
+    functions: dict[str, Callable[..., str]] = {name: getattr(macros, name) for name in dir(macros) if not name.startswith("_")}
     return {
         **functions,
         "facts": data,

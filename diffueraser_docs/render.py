@@ -184,10 +184,7 @@ def render_scripts(data: Facts | None = None) -> list[Rendered]:
         One entry per script, in the order in which a collaborator meets them.
     """
     environment = script_environment(data or facts())
-    return [
-        Rendered(f"scripts/{name}", environment.get_template(name).render(), name.endswith(".sbatch"))
-        for name in SCRIPTS
-    ]
+    return [Rendered(f"scripts/{name}", environment.get_template(name).render(), name.endswith(".sbatch")) for name in SCRIPTS]
 
 
 def render_all(data: Facts | None = None) -> list[Rendered]:
@@ -225,10 +222,14 @@ def write(rendered: list[Rendered], root: Path = ROOT) -> list[str]:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(entry.text)
-        Path(name).chmod(0o755 if entry.executable else 0o644)
-        Path(name).replace(path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(entry.text)
+            Path(name).chmod(0o755 if entry.executable else 0o644)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
         changed.append(entry.path)
     return changed
 
@@ -241,4 +242,13 @@ def variable_names(data: Facts) -> list[str]:
     return names
 
 
-__all__ = ["Group", "Parameter", "Rendered", "Variable", "render_all", "render_scripts", "variable_names", "write"]
+__all__ = [
+    "Group",
+    "Parameter",
+    "Rendered",
+    "Variable",
+    "render_all",
+    "render_scripts",
+    "variable_names",
+    "write",
+]

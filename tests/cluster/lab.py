@@ -15,7 +15,17 @@ from typing import Self
 import psutil
 
 ENDED = frozenset(
-    {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"}
+    {
+        "COMPLETED",
+        "FAILED",
+        "CANCELLED",
+        "TIMEOUT",
+        "NODE_FAIL",
+        "PREEMPTED",
+        "OUT_OF_MEMORY",
+        "DEADLINE",
+        "BOOT_FAIL",
+    }
 )
 NVIDIA_SMI = """#!/usr/bin/env bash
 # Stand-in for nvidia-smi: answers the memory query for the GPUs of the job.
@@ -168,8 +178,16 @@ class Lab:
     def _start_munge(self) -> None:
         folder = self.folder
         subprocess.run(["mungekey", "--create", f"--keyfile={folder}/munge.key"], check=True)
-        options = [f"--{name}={folder}/munge.{end}" for name, end in
-                   (("key-file", "key"), ("socket", "socket"), ("pid-file", "pid"), ("log-file", "log"), ("seed-file", "seed"))]
+        options = [
+            f"--{name}={folder}/munge.{end}"
+            for name, end in (
+                ("key-file", "key"),
+                ("socket", "socket"),
+                ("pid-file", "pid"),
+                ("log-file", "log"),
+                ("seed-file", "seed"),
+            )
+        ]
         self._spawn("munged", ["munged", "--foreground", "--force", *options])
         wait_for((folder / "munge.socket").exists, "munge listens", 10)
 
@@ -194,7 +212,11 @@ class Lab:
 
     def _idle(self) -> set[str]:
         result = subprocess.run(
-            ["sinfo", "--noheader", "--Node", "--format=%n %t"], env=self.env, capture_output=True, text=True, check=False
+            ["sinfo", "--noheader", "--Node", "--format=%n %t"],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return {line.split()[0] for line in result.stdout.splitlines() if line.split()[1] == "idle"}
 
@@ -229,7 +251,13 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as the collaborator would type it."""
         return subprocess.run(
-            list(command), cwd=cwd, env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=timeout, check=False
+            list(command),
+            cwd=cwd,
+            env={**self.env, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
 
     def sbatch(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> int:
@@ -251,7 +279,12 @@ class Lab:
 
     def wait(self, job: int, timeout: float = 120, states: frozenset[str] = ENDED) -> str:
         """Wait until a job is in one of the states, and give that state."""
-        wait_for(lambda: self.job(job).get("JobState", "") in states, f"job {job} in {sorted(states)}", timeout, lambda: str(self.job(job)))
+        wait_for(
+            lambda: self.job(job).get("JobState", "") in states,
+            f"job {job} in {sorted(states)}",
+            timeout,
+            lambda: str(self.job(job)),
+        )
         return self.job(job)["JobState"]
 
     def wait_all(self, timeout: float = 300) -> dict[int, str]:
@@ -266,7 +299,10 @@ class Lab:
         for node in self.nodes:
             if not psutil.pid_exists(self.daemons[f"slurmd-{node.name}"]):
                 self.start_node(node.name)
-        self.run(["scontrol", "update", f"NodeName={','.join(n.name for n in self.nodes)}", "State=RESUME"], self.folder)
+        self.run(
+            ["scontrol", "update", f"NodeName={','.join(n.name for n in self.nodes)}", "State=RESUME"],
+            self.folder,
+        )
         wait_for(lambda: {node.name for node in self.nodes} <= self._idle(), "all nodes idle", 60, self._logs)
 
     def start_requeued(self, job: int) -> None:

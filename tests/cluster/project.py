@@ -20,7 +20,13 @@ SHORT = {
     for stage in (1, 2)
     for name, value in {"MAX_TRAIN_STEPS": "12", "CHECKPOINTING_STEPS": "5", "SEED": "1"}.items()
 }
-TRAINING_OUTPUT = ("finetune-stage1", "finetune-stage2", "logs-finetune-stage1", "logs-finetune-stage2", "converted_weights")
+TRAINING_OUTPUT = (
+    "finetune-stage1",
+    "finetune-stage2",
+    "logs-finetune-stage1",
+    "logs-finetune-stage2",
+    "converted_weights",
+)
 
 
 class Project:

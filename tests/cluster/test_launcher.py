@@ -83,7 +83,12 @@ def test_options_reach_sbatch_and_a_second_submission_is_refused(new_project: Ne
     assert result.returncode == 0, result.stderr
     setup, train, dpo = (int(job) for job in re.findall(r"job (\d+)", result.stdout))
     job = project.lab.job(train)
-    assert (job["NumNodes"][0], job["TimeLimit"], job["Partition"], job["CPUs/Task"]) == ("2", "1-00:00:00", "gpu", "12")
+    assert (job["NumNodes"][0], job["TimeLimit"], job["Partition"], job["CPUs/Task"]) == (
+        "2",
+        "1-00:00:00",
+        "gpu",
+        "12",
+    )
     assert (job["TresPerNode"], job["MinMemoryNode"], job["OverSubscribe"]) == ("gres:gpu:4", "8G", "NO")
     assert job["Dependency"].startswith(f"afterok:{setup}")
     assert project.lab.job(setup)["TimeLimit"] == "02:00:00"
@@ -142,7 +147,10 @@ def cluster(tmp_path: Path, hub: Hub, index: PackageIndex) -> Iterator[Callable[
 def test_cluster_with_other_names_typed_gpus_and_short_limits(cluster: Callable[..., Project]) -> None:
     project = cluster(
         nodes=(Node("n1"), Node("n2", "gpu:h100:4")),
-        partitions=(Partition("batch", "n1", "Default=YES MaxTime=08:00:00"), Partition("a100", "n2", "MaxTime=1-00:00:00")),
+        partitions=(
+            Partition("batch", "n1", "Default=YES MaxTime=08:00:00"),
+            Partition("a100", "n2", "MaxTime=1-00:00:00"),
+        ),
     )
     project.edit(SETUP_TIME="07:00:00", TRAIN_TIME="2-00:00:00")
     too_long = project.bash("setup_and_train.sbatch")
@@ -154,11 +162,18 @@ def test_cluster_with_other_names_typed_gpus_and_short_limits(cluster: Callable[
     assert "setup goes to batch" in good.stdout
     assert "training goes to a100" in good.stdout
     train = int(re.findall(r"GPUs\) job (\d+)", good.stdout)[0])
-    assert (project.lab.job(train)["Partition"], project.lab.job(train)["TresPerNode"]) == ("a100", "gres:gpu:h100:4")
+    assert (project.lab.job(train)["Partition"], project.lab.job(train)["TresPerNode"]) == (
+        "a100",
+        "gres:gpu:h100:4",
+    )
 
 
 def test_cluster_with_one_partition_and_a_required_account(cluster: Callable[..., Project]) -> None:
-    project = cluster(nodes=(Node("n1", "gpu:2"),), partitions=(Partition("all", "n1", "Default=YES"),), extra="JobSubmitPlugins=lua")
+    project = cluster(
+        nodes=(Node("n1", "gpu:2"),),
+        partitions=(Partition("all", "n1", "Default=YES"),),
+        extra="JobSubmitPlugins=lua",
+    )
     refused = project.bash("setup_and_train.sbatch")
     assert refused.returncode == 1
     assert "Set in config.env: ACCOUNT" in refused.stderr
@@ -177,7 +192,10 @@ def test_cluster_with_several_gpu_partitions_lists_them(cluster: Callable[..., P
 
 
 def test_cluster_that_does_not_count_gpus(cluster: Callable[..., Project]) -> None:
-    project = cluster(nodes=(Node("n1"), Node("n2")), partitions=(Partition("compute", "n1", "Default=YES"), Partition("gpu", "n2")))
+    project = cluster(
+        nodes=(Node("n1"), Node("n2")),
+        partitions=(Partition("compute", "n1", "Default=YES"), Partition("gpu", "n2")),
+    )
     result = project.bash("setup_and_train.sbatch")
     assert result.returncode == 0, result.stderr
     assert "whole nodes of gpu" in result.stdout

@@ -29,7 +29,15 @@ class Hub:
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "tests.hub.server", "--root", str(self.root), "--port", str(self.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.hub.server",
+            "--root",
+            str(self.root),
+            "--port",
+            str(self.port),
+        ]
         env = {**os.environ, "STANDIN_HUB_TOKEN": self.token}
         self.process = subprocess.Popen(command, cwd=ROOT, env=env)
         wait_for(self._answers, "the Hub answers", 20)

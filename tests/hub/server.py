@@ -126,7 +126,11 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
     status = 500
     try:
         if not request.path.startswith("/cdn/") and request.headers.get("Authorization") != f"Bearer {hub.token}":
-            raise error(401, "RepoNotFound" if "Authorization" not in request.headers else "", "Invalid username or password.")
+            raise error(
+                401,
+                "RepoNotFound" if "Authorization" not in request.headers else "",
+                "Invalid username or password.",
+            )
         if fault := hub.fault(request.path, "status"):
             code = {403: "GatedRepo", 404: "RepoNotFound"}.get(int(fault.value), "")
             raise error(int(fault.value), code, f"fault {int(fault.value)}", fault.retry_after)
@@ -183,8 +187,10 @@ async def paths_info(request: web.Request) -> web.Response:
     """The listing of named files."""
     hub, name = request.app[HUB], request.match_info["name"]
     folder = hub.repository(name)
-    data = await request.post() if request.content_type != "application/json" else await request.json()
-    wanted = data.getall("paths") if hasattr(data, "getall") else data["paths"]
+    if request.content_type == "application/json":
+        wanted = (await request.json())["paths"]
+    else:
+        wanted = [str(path) for path in (await request.post()).getall("paths")]
     files = {str(path.relative_to(folder)): path for path in hub.files(name)}
     return web.json_response([entry(hub, folder, files[path]) for path in wanted if path in files])
 

@@ -33,7 +33,10 @@ def _build_torchvision(folder: Path) -> None:
         wheel.writestr("torchvision/__init__.py", f'"""Stand-in."""\n__version__ = "{TORCHVISION}"\n')
         wheel.writestr(f"{info}/METADATA", METADATA)
         wheel.writestr(f"{info}/WHEEL", WHEEL)
-        wheel.writestr(f"{info}/RECORD", f"torchvision/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        wheel.writestr(
+            f"{info}/RECORD",
+            f"torchvision/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+        )
 
 
 def build_wheelhouse() -> Path:
@@ -51,7 +54,18 @@ def build_wheelhouse() -> Path:
     flat = part / "flat"
     flat.mkdir(parents=True)
     for path in LISTS:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(flat), "--requirement", str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            str(flat),
+            "--requirement",
+            str(path),
+        ]
         subprocess.run(command, check=True)
     _build_torchvision(flat)
     for wheel in flat.iterdir():
@@ -72,7 +86,16 @@ class PackageIndex:
 
     def __enter__(self) -> Self:
         folder = build_wheelhouse()
-        command = [sys.executable, "-m", "http.server", str(self.port), "--bind", "127.0.0.1", "--directory", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "http.server",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+            str(folder),
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(100):
             try:

@@ -24,7 +24,14 @@ CLIPS = 24
 FRAMES = 3
 WIDTH = 8
 # What upstream's list holds and no index resolves.
-TRAPS = ("clip==1.0", "timm==0.6.13", "open-clip-torch==3.2.0", "hpsv2==1.2.0", "image-reward==1.5", "fairscale==0.4.13")
+TRAPS = (
+    "clip==1.0",
+    "timm==0.6.13",
+    "open-clip-torch==3.2.0",
+    "hpsv2==1.2.0",
+    "image-reward==1.5",
+    "fairscale==0.4.13",
+)
 PYTHON = "3.11"
 STANDIN_PINS = {"torch": "2.13.0", "torchvision": TORCHVISION}
 
@@ -38,12 +45,18 @@ def image(seed: int) -> bytes:
 
 def weights(name: str) -> bytes:
     """A safetensors file of the tiny model, the same at every build."""
-    values = [int.from_bytes(hashlib.sha256(f"{name}{i}".encode()).digest()[:2], "big") / 65536 - 0.5 for i in range(WIDTH * WIDTH)]
+    values = [
+        int.from_bytes(hashlib.sha256(f"{name}{i}".encode()).digest()[:2], "big") / 65536 - 0.5 for i in range(WIDTH * WIDTH)
+    ]
     weight, bias = struct.pack(f"<{WIDTH * WIDTH}f", *values), struct.pack(f"<{WIDTH}f", *values[:WIDTH])
     head = json.dumps(
         {
             "linear.weight": {"dtype": "F32", "shape": [WIDTH, WIDTH], "data_offsets": [0, len(weight)]},
-            "linear.bias": {"dtype": "F32", "shape": [WIDTH], "data_offsets": [len(weight), len(weight) + len(bias)]},
+            "linear.bias": {
+                "dtype": "F32",
+                "shape": [WIDTH],
+                "data_offsets": [len(weight), len(weight) + len(bias)],
+            },
         }
     ).encode()
     return struct.pack("<Q", len(head)) + head + weight + bias
@@ -71,7 +84,11 @@ def tar(files: Mapping[str, bytes], *, gzipped: bool = False) -> bytes:
 def code(*, prompt: bool) -> dict[str, bytes]:
     """The files of code_base.tar.gz, or of the overlay of the prompt version."""
     environment = Environment(
-        loader=FileSystemLoader(CODE), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FileSystemLoader(CODE),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
     )
     files: dict[str, str] = {}
     for stage in (1, 2):
@@ -97,7 +114,11 @@ def environment_yml(data: Facts) -> str:
     pins["opencv-python"] = pins.pop("opencv-python-headless")
     listed = [f"{name}=={version}" for name, version in pins.items()]
     return yaml.safe_dump(
-        {"name": "diffueraser", "channels": ["defaults"], "dependencies": [f"python={PYTHON}", "pip=24.0", {"pip": [*listed, *TRAPS]}]},
+        {
+            "name": "diffueraser",
+            "channels": ["defaults"],
+            "dependencies": [f"python={PYTHON}", "pip=24.0", {"pip": [*listed, *TRAPS]}],
+        },
         sort_keys=False,
     )
 
@@ -113,7 +134,12 @@ def repositories(data: Facts) -> dict[str, dict[str, bytes]]:
     ytbv = {f"dataset/YTBV/JPEGImages/{name}/{i}.jpg": data_ for name in clips for i, data_ in frames[name]}
     captions = yaml.safe_dump({name: f"a video of {name}" for name in frames}).encode()
     extras: dict[str, bytes] = {}
-    for folder in ("diffuEraser/brushnet/", "diffuEraser/unet_main/", "sd-vae-ft-mse/", "animatediff-motion-adapter-v1-5-2/"):
+    for folder in (
+        "diffuEraser/brushnet/",
+        "diffuEraser/unet_main/",
+        "sd-vae-ft-mse/",
+        "animatediff-motion-adapter-v1-5-2/",
+    ):
         extras |= model(folder)
     diffusion: dict[str, bytes] = {"stable-diffusion-v1-5/model_index.json": b"{}"}
     for part in ("unet", "vae", "text_encoder"):

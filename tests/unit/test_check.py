@@ -1,0 +1,99 @@
+"""check: each kind of error is found, with file and line; nothing else is."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from diffueraser_docs.check import (
+    Problem,
+    check_all,
+    check_bash,
+    check_drift,
+    check_embedded,
+    check_paths,
+    check_variables,
+)
+from diffueraser_docs.facts import facts
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What check looks at, to be spoiled."""
+    for name in ("scripts", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in READMES.values():
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def edit(old: str, new: str) -> Callable[[str], str]:
+    """An edit of the first place of a text."""
+
+    def apply(text: str) -> str:
+        assert old in text, f"the case is out of date: {old!r}"
+        return text.replace(old, new, 1)
+
+    return apply
+
+
+def append(line: str) -> Callable[[str], str]:
+    """An edit that adds a line."""
+    return lambda text: f"{text}{line}\n"
+
+
+CHECKS: dict[str, Callable[[Path], list[Problem]]] = {
+    "bash -n": check_bash,
+    "shellcheck": check_bash,
+    "formatting": check_bash,
+    "differs": lambda root: check_drift(root, render_all()),
+    "is not embedded": check_embedded,
+    "calls": check_embedded,
+    "is hard-coded": check_paths,
+    "is no variable": lambda root: check_variables(root, facts()),
+}
+CASES = [
+    ("scripts/01_setup.sbatch", append("if true; then"), "bash -n"),
+    ("scripts/02_train.sbatch", append("echo $unquoted_and_unset"), "shellcheck: note: Double quote"),
+    ("scripts/setup_and_train.sbatch", append("  echo   badly   formatted"), "formatting differs from shfmt"),
+    ("scripts/01_setup.sbatch", edit("--cpus-per-task=16", "--cpus-per-task=17"), "differs from what the facts render"),
+    ("scripts/config.env", edit("CPU_PARTITION=compute", "CPU_PARTITION=cpu"), "differs from what the facts render"),
+    ("README.md", edit("142 GB", "143 GB"), "differs from what the facts render"),
+    ("README.zh-CN.md", edit("set -euo pipefail", "set -eu"), "is not embedded byte for byte"),
+    ("README.md", append("```bash\nsbatch 03_more.sbatch\n```"), "calls 03_more.sbatch, which is no script"),
+    ("docs/en/index.md", append("Put it into `~/DiffuEraser_finetune`."), "~/ is hard-coded"),
+    ("docs/zh/index.md", append("cd /home/hj/Train_Diffueraser"), "/home/hj/ is hard-coded"),
+    ("scripts/02_train.sbatch", append("cd /home/hj/x"), "/home/hj/ is hard-coded"),
+    ("docs/en/how-it-works.md", append("Set `STAGE1_LEARNING_RATES`."), "STAGE1_LEARNING_RATES is no variable"),
+    ("docs/en/how-it-works.md", append("```bash\nbash train_all.sh\n```"), "calls train_all.sh, which is no script"),
+]  # fmt: skip
+
+
+def test_what_is_committed_is_in_order() -> None:
+    assert check_all() == []
+
+
+@pytest.mark.parametrize(("name", "spoil", "reason"), CASES, ids=[f"{n}: {r}" for n, _, r in CASES])
+def test_each_error_is_found_with_file_and_line(copy: Path, name: str, spoil: Callable[[str], str], reason: str) -> None:
+    path = copy / name
+    before = path.read_text()
+    path.write_text(spoil(before))
+    lines = zip(before.splitlines(), path.read_text().splitlines(), strict=False)
+    first = next((n for n, (a, b) in enumerate(lines, 1) if a != b), len(before.splitlines()) + 1)
+    check = next(function for words, function in CHECKS.items() if words in reason)
+    problems = check(copy)
+    found = [problem for problem in problems if problem.path == name and reason in problem.reason]
+    assert found, f"not found; what was: {[str(p) for p in problems]}"
+    if "embedded byte for byte" in reason:  # the block's first line, above the edit
+        assert 1 < found[0].line <= first
+    else:  # bash names the line at whose end it gave up, shfmt the beginning of its hunk
+        assert abs(found[0].line - first) <= 4, str(found[0])
+
+
+@pytest.mark.parametrize("name", [f"scripts/{name}" for name in SCRIPTS] + list(READMES.values()))
+def test_a_missing_file_is_a_problem(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    assert any(problem.path == name for problem in check_drift(copy, render_all()))
+    assert isinstance(check_embedded(copy) + check_paths(copy) + check_variables(copy, facts()), list)  # none trips over it

@@ -1,0 +1,73 @@
+"""python -m diffueraser_docs: help, statuses, and errors in one line."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diffueraser_docs.render import ROOT
+
+COPIED = ("diffueraser_docs", "docs", "scripts", "README.md", "README.zh-CN.md", "mkdocs.yml")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project to spoil."""
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def command(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a maintainer would."""
+    return subprocess.run(
+        [sys.executable, "-m", "diffueraser_docs", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env or None,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["check", "--help"], ["verify-hub", "--help"]])
+def test_each_command_explains_itself(arguments: list[str]) -> None:
+    result = command(ROOT, *arguments)
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: python -m diffueraser_docs")
+    assert len(result.stdout.splitlines()) > 3
+
+
+def test_without_a_command_the_usage_is_shown() -> None:
+    result = command(ROOT)
+    assert result.returncode == 2
+    assert "render | check | verify-hub" in result.stderr
+
+
+def test_render_says_what_it_wrote_and_check_is_then_content(checkout: Path) -> None:
+    (checkout / "scripts" / "config.env").write_text("stale\n")
+    stale = command(checkout, "check")
+    assert stale.returncode == 1
+    assert "scripts/config.env:1: differs from what the facts render: run make docs" in stale.stderr
+    assert command(checkout, "render").stdout == "written: scripts/config.env\n"
+    assert command(checkout, "render").stdout.startswith("nothing to write")
+    assert command(checkout, "check").returncode == 0
+
+
+def test_a_wrong_fact_is_one_line_and_status_2(checkout: Path) -> None:
+    path = checkout / "diffueraser_docs" / "facts" / "training.yaml"
+    path.write_text(path.read_text().replace("stage2: '22'", "stage2: '33'", 1))
+    for name in ("render", "check"):
+        result = command(checkout, name)
+        assert result.returncode == 2
+        assert result.stderr == "training.yaml: nframes: default '33' is not of kind 'frames32'\n"
+
+
+def test_an_unreachable_hub_is_said_per_repository(checkout: Path) -> None:
+    result = command(checkout, "verify-hub", HF_ENDPOINT="http://127.0.0.1:9", HF_TOKEN="hf_testtoken123")
+    assert result.returncode == 4, result.stderr
+    assert result.stdout.count("not reachable") == 4
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,108 @@
+"""Facts: what they promise each other, and what a maintainer reads after a wrong edit."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from diffueraser_docs.facts import FACTS, LANGUAGES, STAGES, VERSIONS, FactError, Text, facts, load_facts
+
+WRONG = [
+    (
+        "configuration.yaml",
+        "default: gpu\n",
+        "default: 'g p u'\n",
+        "GPU_PARTITION: default 'g p u' is not of kind 'name'",
+    ),
+    ("configuration.yaml", "kind: gpus", "kind: gpuz", "NUM_GPUS: unknown kind 'gpuz'"),
+    ("configuration.yaml", "group: project", "group: projekt", "PROJECT_HOME: unknown group 'projekt'"),
+    ("configuration.yaml", "pattern: 'yes|no'", "pattern: 'yes|(no'", "kinds.yesno.pattern:"),
+    ("configuration.yaml", "- name: QOS", "- name: ACCOUNT", "ACCOUNT stands twice"),
+    ("training.yaml", "stage2: '22'", "stage2: '33'", "nframes: default '33' is not of kind 'frames32'"),
+    ("training.yaml", "flag: nframes", "flag: NFrames", "parameters.3.flag: String should match"),
+    ("training.yaml", "group: memory\n", "group: memmory\n", "unknown group 'memmory'"),
+    ("training.yaml", "flag: seed", "flag: nframes", "nframes stands twice"),
+    ("hub.yaml", "role: dpo", "role: dop", "repositories.3.role: Input should be"),
+    (
+        "hub.yaml",
+        "size_bytes: 84000000000",
+        "size_bytes: much",
+        "repositories.3.size_bytes: Input should be a valid integer",
+    ),
+    ("hub.yaml", "members: [dataset/DAVIS]", "members: []", "members: List should have at least 1 item"),
+    ("environment.yaml", "imports: [", "inports: [", "inports: Extra inputs are not permitted"),
+    ("project.yaml", "training: 116", "training: -1", "disk.training: Input should be greater than 0"),
+    ("project.yaml", "zh: 一条命令", "fr: une commande", "tree.3.note.zh: Field required"),
+    ("project.yaml", "source:", "source: [", "project.yaml: while parsing"),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "reason"), WRONG, ids=[f"{n}-{w[:20].strip()}" for n, _, w, _ in WRONG])
+def test_a_wrong_fact_gives_file_key_and_reason(tmp_path: Path, name: str, right: str, wrong: str, reason: str) -> None:
+    folder = shutil.copytree(FACTS, tmp_path / "facts")
+    text = (folder / name).read_text()
+    assert right in text, f"the case is out of date: {right!r} is not in {name}"
+    (folder / name).write_text(text.replace(right, wrong, 1))
+    with pytest.raises(FactError) as error:
+        load_facts(folder)
+    assert reason in str(error.value)
+    assert str(error.value).startswith(name)
+
+
+def test_every_wrong_file_is_said_at_once(tmp_path: Path) -> None:
+    folder = shutil.copytree(FACTS, tmp_path / "facts")
+    (folder / "hub.yaml").unlink()
+    (folder / "project.yaml").write_text("source: x\n")
+    with pytest.raises(FactError) as error:
+        load_facts(folder)
+    assert {line.split(":")[0] for line in str(error.value).splitlines()} == {"hub.yaml", "project.yaml"}
+
+
+def texts(value: object) -> list[Text]:
+    """Every bilingual text below a fact."""
+    if isinstance(value, Text):
+        return [value]
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in texts(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in texts(each)]
+    if isinstance(value, BaseModel):
+        return [text for name in type(value).model_fields for text in texts(getattr(value, name))]
+    return []
+
+
+def test_both_languages_hold_the_same_figures() -> None:
+    assert len(texts(facts())) > 150
+    for text in texts(facts()):
+        english, chinese = (sorted(set(re.findall(r"\d+(?:\.\d+)?", getattr(text, each)))) for each in LANGUAGES)
+        words = {"once": "1", "twice": "2", "five": "5", "one": "1"}
+        missing = [number for number in english if number not in chinese]
+        extra = [number for number in chinese if number not in english and number not in words.values()]
+        assert not missing, f"{missing} not in {text.zh!r}, which says {text.en!r}"
+        assert not extra, f"{extra} not in {text.en!r}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_defaults_are_those_of_upstreams_launch(stage: str, version: str) -> None:
+    precision = {"non-prompt": "fp16", "prompt": "bf16"}[version]
+    expected = {
+        "nframes": {"stage1": "10", "stage2": "22"}[stage],
+        "mixed_precision": precision,
+        "resolution": "512",
+        "train_batch_size": "1",
+        "learning_rate": "5e-06",
+        "max_train_steps": "50000",
+        "validation_steps": "2000",
+        "checkpointing_steps": "2000",
+    }
+    found = {p.flag: p.default(stage, version) for p in facts().training.parameters}  # type: ignore[arg-type]
+    assert {flag: found[flag] for flag in expected} == expected
+
+
+def test_what_imports_need_is_pinned_or_named() -> None:
+    environment = facts().environment
+    assert set(environment.pins) <= set(environment.needed)
+    assert not set(environment.needed) & set(environment.excluded)

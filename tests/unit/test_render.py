@@ -1,0 +1,78 @@
+"""Rendering: complete, repeatable, whole or not at all."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from diffueraser_docs.check import code_blocks
+from diffueraser_docs.facts import STAGES, facts
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all, render_scripts, variable_names, write
+
+
+def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
+    rendered = render_all()
+    assert write(rendered, tmp_path) == [entry.path for entry in rendered]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert write(render_all(), tmp_path) == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    for entry in rendered:
+        executable = bool((tmp_path / entry.path).stat().st_mode & stat.S_IXUSR)
+        assert executable == entry.path.endswith(".sbatch"), entry.path
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(render_scripts(), tmp_path)
+    old = (tmp_path / "scripts" / "config.env").read_text()
+    (tmp_path / "scripts" / "config.env").write_text("old\n")
+
+    def fail(_: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device", str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(OSError, match="No space left"):
+            write(render_scripts(), tmp_path)
+    assert (tmp_path / "scripts" / "config.env").read_text() == "old\n"
+    assert sorted(path.name for path in (tmp_path / "scripts").iterdir()) == sorted(SCRIPTS)
+    write(render_scripts(), tmp_path)
+    assert (tmp_path / "scripts" / "config.env").read_text() == old
+
+
+@pytest.mark.parametrize("name", variable_names(facts()))
+def test_every_variable_is_declared_once(name: str) -> None:
+    launcher = next(entry.text for entry in render_scripts() if entry.path.endswith("setup_and_train.sbatch"))
+    declared = launcher.split("declare_variables() {")[1]
+    assert declared.count(f" {name}=") == 1
+
+
+@pytest.mark.parametrize("parameter", facts().training.parameters, ids=lambda p: p.flag)
+def test_every_flag_reaches_the_trainer_in_its_form(parameter: object) -> None:
+    train = next(entry.text for entry in render_scripts() if entry.path.endswith("02_train.sbatch"))
+    lists = [line for line in train.splitlines() if line.strip().startswith("for flag in ")]
+    flag, switch = parameter.flag, parameter.switch  # type: ignore[attr-defined]
+    assert [f" {flag} " in line.replace(";", " ") for line in lists] == [not switch, switch]
+
+
+@pytest.mark.parametrize("language", READMES)
+def test_readme_embeds_the_scripts_and_shows_the_start(language: str) -> None:
+    readme = READMES[language]
+    blocks = [block.text for block in code_blocks(ROOT / readme, readme)]
+    for entry in render_scripts():
+        assert blocks.count(entry.text) == 1, f"{entry.path} in {readme}"
+    start = (ROOT / readme).read_text().split("## ", 2)[1]
+    for words in ("mkdir -p", "config.env", "sbatch setup_and_train.sbatch"):
+        assert words in start, f"{words} is not in the first part of {readme}"
+    for command in ("make docs", "make test"):
+        assert command in (ROOT / readme).read_text()
+
+
+def test_config_env_starts_with_the_two_edits() -> None:
+    lines = (ROOT / "scripts" / "config.env").read_text().splitlines()
+    active = [line for line in lines if line and not line.startswith("#")]
+    assert [line.split("=")[0] for line in active] == ["HF_TOKEN", "TRAIN_VERSION"]
+    assert len(lines) <= 75
+    common = [f"{stage.upper()}_{p.variable}" for p in facts().training.parameters if p.common for stage in STAGES]
+    shown = [v.name for v in facts().configuration.variables] + common
+    missing = [name for name in shown if not any(line.lstrip("# ").startswith(f"{name}=") for line in lines)]
+    assert not missing
