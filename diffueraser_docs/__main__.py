@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from jinja2 import TemplateSyntaxError, UndefinedError
+
 from .check import check_all
 from .facts import FactError, facts
 from .hub import record, verify_hub
@@ -66,6 +68,12 @@ def main(argv: list[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except (FactError, OSError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except TemplateSyntaxError as error:
+        print(f"templates/{error.name}:{error.lineno}: {error.message}", file=sys.stderr)
+        return 2
+    except UndefinedError as error:
+        print(f"templates: {error.message}", file=sys.stderr)
         return 2
 
 

@@ -138,6 +138,15 @@ class ScriptMacros:
         downloads = sum(r.size_bytes for r in self.facts.hub.repositories if dpo or r.role != "dpo") / 1e9
         return round(downloads + disk.unpacked + disk.environment + disk.training)
 
+    def unpacked_gigabytes(self) -> float:
+        """GB that setup adds to the downloads: unpacked archives and the training environment."""
+        disk = self.facts.project.disk
+        return round(disk.unpacked + disk.environment, 1)
+
+    def archive_names(self, role: str) -> str:
+        """The archives of a repository that are unpacked for their data."""
+        return " ".join(archive.file for archive in self.facts.hub.by_role(role).archives)
+
     def memory_needs(self) -> str:
         """GPU memory in GiB from which each stage runs without gradient checkpointing."""
         return " ".join(str(value) for value in self.facts.training.memory_without_checkpointing.values())

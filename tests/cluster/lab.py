@@ -28,10 +28,12 @@ ENDED = frozenset(
     }
 )
 NVIDIA_SMI = """#!/usr/bin/env bash
-# Stand-in for nvidia-smi: answers the memory query for the GPUs of the job.
+# Stand-in for nvidia-smi: lists the GPUs of the job, or answers the query for their memory.
 memory=$(cat "{folder}/gpu-memory-mib")
-IFS=, read -ra gpus <<<"${{CUDA_VISIBLE_DEVICES:-0}}"
-for _ in "${{gpus[@]}}"; do echo "$memory"; done
+IFS=, read -ra gpus <<<"${{CUDA_VISIBLE_DEVICES:-0,1}}"
+for gpu in "${{gpus[@]}}"; do
+    if [[ $1 == --list-gpus ]]; then echo "GPU $gpu: stand-in"; else echo "$memory"; fi
+done
 """
 
 

@@ -34,7 +34,7 @@ class Project:
 
     def __init__(self, folder: Path, lab: Lab, hub: Hub, index: PackageIndex) -> None:
         self.folder = folder
-        self.lab = lab
+        self.lab = self.home_lab = lab
         self.hub = hub
         # Where this machine's stand-ins are; a collaborator behind a mirror sets the first two.
         self.env = {

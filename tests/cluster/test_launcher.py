@@ -199,3 +199,51 @@ def test_cluster_that_does_not_count_gpus(cluster: Callable[..., Project]) -> No
     result = project.bash("setup_and_train.sbatch")
     assert result.returncode == 0, result.stderr
     assert "whole nodes of gpu" in result.stdout
+
+
+def test_compute_nodes_that_may_not_submit_say_to_use_bash(cluster: Callable[..., Project]) -> None:
+    project = cluster(extra="JobSubmitPlugins=lua")
+    (project.lab.folder / "job_submit.lua").write_text(LUA.replace("job.account == nil", "job.environment.SLURM_JOB_ID ~= nil"))
+    assert project.run("setup_and_train.sbatch") == "FAILED"
+    assert "bash setup_and_train.sbatch" in project.log().splitlines()[-1], project.log()
+    assert project.bash("setup_and_train.sbatch").returncode == 0
+
+
+def test_slurm_that_does_not_count_gpus(cluster: Callable[..., Project], ready: Callable[..., Project]) -> None:
+    """Whole nodes are taken, and the GPUs in them counted there."""
+    elsewhere = cluster(nodes=(Node("n1"), Node("n2")), partitions=(Partition("compute", "n1"), Partition("gpu", "n2")))
+    project = ready("non-prompt")
+    project.lab = elsewhere.lab
+    try:
+        result = project.bash("setup_and_train.sbatch", DPO_DATASET="no")
+        assert "Slurm does not count GPUs" in result.stdout, result.stderr
+        train = int(re.findall(r"GPUs\) job (\d+)", result.stdout)[0])
+        assert project.lab.job(train)["OverSubscribe"] == "NO"
+        assert project.lab.wait(train, 120) == "COMPLETED", project.log()
+        assert "1 x 2 GPUs" in project.log("diffueraser-train*")
+    finally:
+        project.lab = project.home_lab
+
+
+def test_environment_overrides_one_submission_and_weights_are_uploaded(ready: Callable[..., Project]) -> None:
+    project = ready("non-prompt")
+    project.edit(UPLOAD_REPO="collaborator/weights", DPO_DATASET="no")
+    result = project.bash("setup_and_train.sbatch", STAGE2_MAX_TRAIN_STEPS="3")
+    assert result.returncode == 0, result.stderr
+    jobs = [int(job) for job in re.findall(r"job (\d+)", result.stdout)]
+    assert len(jobs) == 3, result.stdout
+    states = project.lab.wait_all(180)
+    assert [states[job] for job in jobs] == ["COMPLETED"] * 3, project.log()
+    assert (project.record("non-prompt", 1)["step"], project.record("non-prompt", 2)["step"]) == (12, 3)
+    pushed = project.hub.root / "collaborator" / "weights" / "non-prompt"
+    assert {
+        str(p.relative_to(pushed)): p.read_bytes() for p in pushed.rglob("*.*") if p.name != "weights.json"
+    } == project.weights("non-prompt")
+    assert (pushed.parent.parent / ".weights.private").exists()
+    status = project.bash("setup_and_train.sbatch", "status").stdout
+    assert re.search(r"diffueraser-upload: job \d+, finished", status), status
+    assert re.search(r"stage 2: weights of step 3 are ready", status), status
+    # What is uploaded already is sent once only; a token without write access says so and training is not to blame.
+    project.hub.set_faults({"match": "/api/repos/create|/commit/", "kind": "status", "value": 403})
+    assert project.run("01_setup.sbatch", "upload") == "FAILED"
+    assert "HF_TOKEN must have write access" in project.log("*setup*").splitlines()[-1]

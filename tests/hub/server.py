@@ -6,6 +6,7 @@ ending of an archive or image are served as LFS files (sha256), the others as re
 
 import argparse
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -125,7 +126,7 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         return await handler(request)  # type: ignore[no-any-return]
     status = 500
     try:
-        if not request.path.startswith("/cdn/") and request.headers.get("Authorization") != f"Bearer {hub.token}":
+        if not request.path.startswith(("/cdn/", "/lfs/")) and request.headers.get("Authorization") != f"Bearer {hub.token}":
             raise error(
                 401,
                 "RepoNotFound" if "Authorization" not in request.headers else "",
@@ -264,6 +265,66 @@ async def send(request: web.Request, path: Path, name: str, headers: dict[str, s
     return response
 
 
+async def create(request: web.Request) -> web.Response:
+    """A new repository; `private` is kept beside it."""
+    hub, wanted = request.app[HUB], await request.json()
+    name = f"{wanted.get('organization') or 'collaborator'}/{wanted['name']}"
+    folder = hub.root / name
+    if folder.exists():
+        raise web.HTTPConflict(text=json.dumps({"error": "exists", "url": name}), content_type="application/json")
+    folder.mkdir(parents=True)
+    if wanted.get("private") or wanted.get("visibility") == "private":
+        (folder.parent / f".{folder.name}.private").touch()
+    return web.json_response({"url": f"http://{request.host}/{name}", "name": name})
+
+
+async def preupload(request: web.Request) -> web.Response:
+    """Which files go as LFS."""
+    files = (await request.json())["files"]
+    modes = [
+        (file["path"], "lfs" if file["path"].endswith(LFS_ENDINGS) or file["size"] > LFS_BYTES else "regular") for file in files
+    ]
+    return web.json_response({"files": [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes]})
+
+
+async def lfs_batch(request: web.Request) -> web.Response:
+    """Where LFS files are put; what is there already is not asked for again."""
+    hub, objects = request.app[HUB], []
+    for entry_ in (await request.json())["objects"]:
+        actions = {"upload": {"href": f"http://{request.host}/lfs/{entry_['oid']}", "header": {}}}
+        known = entry_["oid"] in hub.lfs_uploads
+        objects.append({"oid": entry_["oid"], "size": entry_["size"], **({} if known else {"actions": actions})})
+    return web.json_response({"transfer": "basic", "objects": objects}, content_type="application/vnd.git-lfs+json")
+
+
+async def lfs_put(request: web.Request) -> web.Response:
+    """The bytes of an LFS file; wrong ones are refused."""
+    hub, data = request.app[HUB], await request.read()
+    if hashlib.sha256(data).hexdigest() != request.match_info["oid"]:
+        raise web.HTTPBadRequest(text="these bytes have another sha256")
+    hub.lfs_uploads[request.match_info["oid"]] = data
+    return web.Response()
+
+
+async def commit(request: web.Request) -> web.Response:
+    """A commit: lines of JSON, each with a key and a value."""
+    hub, name = request.app[HUB], request.match_info["name"]
+    folder = hub.repository(name)
+    for line in (await request.text()).splitlines():
+        part = json.loads(line)
+        value = part["value"]
+        if part["key"] == "file":
+            data = base64.b64decode(value["content"])
+        elif part["key"] == "lfsFile":
+            data = hub.lfs_uploads[value["oid"]]
+        else:
+            continue
+        (folder / value["path"]).parent.mkdir(parents=True, exist_ok=True)
+        (folder / value["path"]).write_bytes(data)
+    url = f"http://{request.host}/{name}/commit/{'0' * 40}"
+    return web.json_response({"success": True, "commitUrl": url, "commitOid": "0" * 40, "hookOutput": ""})
+
+
 async def whoami(_: web.Request) -> web.Response:
     """Who the token belongs to."""
     return web.json_response({"type": "user", "name": "collaborator", "orgs": [], "auth": {"accessToken": {"role": "read"}}})
@@ -291,6 +352,11 @@ def application(hub: Hub) -> web.Application:
         app.router.add_get(f"/api/{kind}/{name}/tree/{{revision}}", tree)
         app.router.add_get(f"/api/{kind}/{name}/tree/{{revision}}/{{path:.+}}", tree)
         app.router.add_post(f"/api/{kind}/{name}/paths-info/{{revision}}", paths_info)
+        app.router.add_post(f"/api/{kind}/{name}/preupload/{{revision}}", preupload)
+        app.router.add_post(f"/api/{kind}/{name}/commit/{{revision}}", commit)
+    app.router.add_post("/api/repos/create", create)
+    app.router.add_post(r"/{name:[^/]+/[^/]+}.git/info/lfs/objects/batch", lfs_batch)
+    app.router.add_put("/lfs/{oid}", lfs_put)
     app.router.add_get(f"/datasets/{name}/resolve/{{revision}}/{{path:.+}}", resolve)
     app.router.add_get("/cdn/{path:.+}", cdn)
     app.router.add_get("/api/whoami-v2", whoami)
