@@ -70,6 +70,8 @@ class Variable(Fact):
     """One short line, also the comment in config.env."""
     details: Text | None = None
     """What the configuration page adds: when to set it, what it does."""
+    rare: bool = False
+    """Stands on the configuration page, not in config.env."""
 
 
 class Group(Fact):
@@ -194,6 +196,8 @@ class Content(Fact):
     """How many folders match the pattern."""
     size: str | None = None
     note: Text | None = None
+    needed: bool = True
+    """Setup cannot do without it."""
 
 
 class Verified(Fact):

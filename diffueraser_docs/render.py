@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .facts import STAGES, Facts, Group, Parameter, Stage, Variable, Version, facts
+from .facts import STAGES, Facts, Group, Parameter, Repository, Stage, Variable, Version, facts
 from .macros import page_macros
 
 PACKAGE = Path(__file__).parent
@@ -80,7 +80,7 @@ class ScriptMacros:
         return "\n".join(
             self._config_line(v.name, v.shown or v.default, v.meaning.en, commented=group != "edits")
             for v in self.facts.configuration.variables
-            if v.group == group
+            if v.group == group and not v.rare
         )
 
     def parameter_lines(self) -> str:
@@ -146,6 +146,10 @@ class ScriptMacros:
     def archive_names(self, role: str) -> str:
         """The archives of a repository that are unpacked for their data."""
         return " ".join(archive.file for archive in self.facts.hub.by_role(role).archives)
+
+    def needed_files(self, repository: Repository) -> str:
+        """What a repository must hold, in the shell's words."""
+        return " ".join(shell_quote(content.path) for content in repository.contents if content.needed)
 
     def memory_needs(self) -> str:
         """GPU memory in GiB from which each stage runs without gradient checkpointing."""

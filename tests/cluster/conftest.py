@@ -109,3 +109,28 @@ def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[
         return project
 
     return get
+
+
+@pytest.fixture(scope="session")
+def environment_built(
+    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """A folder whose tools and environment exist: what is left of setup takes seconds."""
+    hub_server.set_faults()
+    project = Project(tmp_path_factory.mktemp("setup") / "project", lab_running, hub_server, index)
+    project.copy_scripts()
+    project.two_edits("non-prompt")
+    assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
+    return project
+
+
+@pytest.fixture
+def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:  # noqa: ARG001
+    """A folder in which nothing is downloaded yet; tools and environment are there."""
+    project = environment_built
+    project.hub = hub
+    project.env["HF_ENDPOINT"] = hub.endpoint
+    project.forget_setup()
+    project.copy_scripts()
+    project.two_edits("non-prompt")
+    return project

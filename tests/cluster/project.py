@@ -104,6 +104,21 @@ class Project:
         for path in (self.folder / "logs").glob("*"):
             path.unlink()
 
+    def forget_setup(self) -> None:
+        """Back to an empty folder, except for tools and environment, which take long to build."""
+        self.forget_training()
+        for folder in self.folder.glob("DiffuEraser_*"):
+            shutil.rmtree(folder)
+        for path in (self.folder / ".state").iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in ("tools", "environment"):
+                path.unlink()
+
+    def last_line(self) -> str:
+        """The end of what setup wrote."""
+        return (self.log("diffueraser-setup*").strip() or self.log().strip()).splitlines()[-1]
+
     def weights(self, version: str) -> dict[str, bytes]:
         """Every converted file and its bytes, records left out: they hold parameters and times of their own."""
         folder = self.root(version) / "converted_weights"

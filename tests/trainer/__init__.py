@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import shutil
 import struct
 import tarfile
@@ -123,8 +124,12 @@ def environment_yml(data: Facts) -> str:
     )
 
 
-def repositories(data: Facts) -> dict[str, dict[str, bytes]]:
-    """Files of each repository by the repository's name."""
+def repositories(data: Facts, padding: int = 0) -> dict[str, dict[str, bytes]]:
+    """Files of each repository by the repository's name.
+
+    With padding, archives and code hold so many more small files, and unpacking them takes a while.
+    """
+    more = {f"{number:05}": random.Random(number).randbytes(1000) for number in range(padding)}
     clips = [f"clip{number:04}" for number in range(CLIPS - len(DAVIS))]
     frames = {name: [(f"{i:05}", image(n * 7 + i)) for i in range(FRAMES)] for n, name in enumerate((*DAVIS, *clips))}
     davis = {"dataset/DAVIS/ImageSets/2017/train.txt": "\n".join(DAVIS).encode()}
@@ -132,6 +137,9 @@ def repositories(data: Facts) -> dict[str, dict[str, bytes]]:
         davis |= {f"dataset/DAVIS/JPEGImages/480p/{name}/{i}.jpg": data_ for i, data_ in frames[name]}
         davis |= {f"dataset/DAVIS/Annotations/480p/{name}/{i}.png": data_ for i, data_ in frames[name]}
     ytbv = {f"dataset/YTBV/JPEGImages/{name}/{i}.jpg": data_ for name in clips for i, data_ in frames[name]}
+    # More than one of the client's 10 MB chunks, so that a resumed download can be told from one begun again.
+    ytbv["dataset/YTBV/padding.bin"] = random.Random(0).randbytes(24_000_000)
+    ytbv |= {f"dataset/YTBV/padding/{name}": data_ for name, data_ in more.items()}
     captions = yaml.safe_dump({name: f"a video of {name}" for name in frames}).encode()
     extras: dict[str, bytes] = {}
     for folder in (
@@ -156,7 +164,7 @@ def repositories(data: Facts) -> dict[str, dict[str, bytes]]:
         hub.by_role("code").name: {
             "DAVIS.tar": tar(davis),
             "YTBV.tar": tar(ytbv),
-            "code_base.tar.gz": tar(code(prompt=False), gzipped=True),
+            "code_base.tar.gz": tar(code(prompt=False) | padded_code(padding // 10), gzipped=True),
             "environment.yml": environment_yml(data).encode(),
             "setup_project.sh": b"tar xf DAVIS.tar; tar xf YTBV.tar; echo done\nexit 0\n",
         },
@@ -170,10 +178,15 @@ def repositories(data: Facts) -> dict[str, dict[str, bytes]]:
     }
 
 
-def build_repositories(root: Path, data: Facts | None = None) -> None:
+def padded_code(count: int) -> dict[str, bytes]:
+    """Modules with hard-coded paths."""
+    return {f"libs/padding/module{number:05}.py": b'ROOT = "/home/hj/Train_Diffueraser/dataset"\n' for number in range(count)}
+
+
+def build_repositories(root: Path, data: Facts | None = None, padding: int = 0) -> None:
     """Write all four repositories below ROOT/<organisation>."""
     data = data or facts()
-    for name, files in repositories(data).items():
+    for name, files in repositories(data, padding).items():
         folder = root / data.hub.organisation / name
         shutil.rmtree(folder, ignore_errors=True)
         for path, content in files.items():
