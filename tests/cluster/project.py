@@ -90,8 +90,8 @@ class Project:
 
     def log(self, pattern: str = "*") -> str:
         """All text of the logs whose names match."""
-        files = [*sorted((self.folder / "logs").glob(pattern)), *sorted(self.folder.glob(f"{pattern}.log"))]
-        return "\n".join(path.read_text(errors="replace") for path in files if path.is_file())
+        files = [path for path in (*(self.folder / "logs").glob(pattern), *self.folder.glob(f"{pattern}.log")) if path.is_file()]
+        return "\n".join(path.read_text(errors="replace") for path in sorted(files, key=lambda path: path.stat().st_mtime_ns))
 
     def forget_training(self) -> None:
         """Back to the state after setup, for the next test."""

@@ -152,6 +152,7 @@ def repositories(data: Facts, padding: int = 0) -> dict[str, dict[str, bytes]]:
     diffusion: dict[str, bytes] = {"stable-diffusion-v1-5/model_index.json": b"{}"}
     for part in ("unet", "vae", "text_encoder"):
         diffusion |= model(f"stable-diffusion-v1-5/{part}/")
+    diffusion["stable-diffusion-v1-5/v1-5-pruned.ckpt"] = random.Random(1).randbytes(12_000_000)
     for part in ("tokenizer", "scheduler"):
         diffusion[f"stable-diffusion-v1-5/{part}/config.json"] = b"{}"
     pairs: dict[str, bytes] = {}
