@@ -27,7 +27,7 @@ test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 	$(BIN)/pytest
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser
-	$(BIN)/pytest -m "not cluster and not browser and not network"
+	$(BIN)/pytest --numprocesses=auto -m "not cluster and not browser and not network"
 
 lint: $(VENV)/test.stamp  ## Python, Markdown, scripts and their embeddings
 	$(BIN)/ruff check .
