@@ -139,7 +139,7 @@ class Lab:
             f"SlurmctldHost={socket.gethostname()}(127.0.0.1)",
             f"SlurmctldPort={ports[0]}",
             "AuthType=auth/munge",
-            f"AuthInfo=socket={folder}/munge.socket",
+            f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # how long a requeued job waits
             "ProctrackType=proctrack/linuxproc",
             "TaskPlugin=task/none",
             "SelectType=select/cons_tres",

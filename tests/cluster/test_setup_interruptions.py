@@ -1,6 +1,5 @@
 """01_setup dies at each of its steps, by each kind of death; a second start finishes, and takes no half for a whole."""
 
-import os
 import re
 import shutil
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.lab import ENDED, wait_for
+from tests.cluster.lab import ENDED, Lab, wait_for
 from tests.cluster.project import Project
 from tests.cluster.test_setup_faults import CODE, assert_complete, setup, size
 from tests.hub import Hub
@@ -54,11 +53,12 @@ def wait_for_text(project: Project, text: str) -> None:
         time.sleep(0.005)
 
 
-def kill_hard(job: int) -> None:
-    """kill -9 to every process of a job, as a node out of memory does it."""
+def kill_hard(lab: Lab, job: int) -> None:
+    """kill -9 to every process of a job of this lab, as a node out of memory does it."""
     for process in psutil.process_iter():
         try:
-            if process.environ().get("SLURM_JOB_ID") == str(job) and process.pid != os.getpid():
+            environment = process.environ()
+            if environment.get("SLURM_JOB_ID") == str(job) and environment.get("SLURM_CONF") == lab.env["SLURM_CONF"]:
                 process.send_signal(signal.SIGKILL)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -69,7 +69,7 @@ def end(project: Project, job: int, death: str) -> str:
     if death == "scancel":
         project.lab.run(["scancel", str(job)], project.folder)
     elif death == "kill -9":
-        kill_hard(job)
+        kill_hard(project.lab, job)
     else:
         node = project.lab.job(job)["NodeList"]
         project.lab.kill_node(node)
