@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -272,3 +273,89 @@ def test_downloads_are_kept_or_removed_as_asked(unprepared: Project, keep: str) 
     assert setup(unprepared, KEEP_DOWNLOADS=keep) == "COMPLETED"
     assert unprepared.hub.payload() == {}
     assert TOKEN not in unprepared.log()
+
+
+def test_what_was_removed_since_is_made_again(unprepared: Project) -> None:
+    assert setup(unprepared) == "COMPLETED", unprepared.log()
+    root = unprepared.root("non-prompt")
+    for path in (root / "dataset" / "DAVIS", root / "weights" / "stable-diffusion-v1-5"):
+        shutil.rmtree(path)
+    (root / "train_DiffuEraser_stage1.py").unlink()
+    unprepared.hub.reset()
+    assert setup(unprepared) == "COMPLETED", unprepared.log()
+    assert_complete(unprepared)
+    assert unprepared.hub.payload() == {}, "what is downloaded already is not downloaded again"
+
+
+def test_a_link_as_project_home_and_a_strict_umask_do_no_harm(unprepared: Project, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(unprepared.folder)
+    unprepared.edit(PROJECT_HOME=str(link))
+    (unprepared.folder / "strict.sh").write_text("#!/bin/bash\numask 077\nexec bash 01_setup.sbatch training\n")
+    job = unprepared.sbatch("--output=logs/strict-%j.log", "strict.sh", DOWNLOAD_ATTEMPTS="2")
+    assert unprepared.lab.wait(job, 240) == "COMPLETED", unprepared.log()
+    assert_complete(unprepared)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("/a/b c", "is not NAME=value .*quotes around a value with spaces"),
+        ('"/a/b c"', "must be an absolute path without spaces"),
+        ("relative/x", "must be an absolute path"),
+        ("/proc/nobody", "this folder cannot be written to"),
+    ],
+    ids=["space", "quoted space", "relative", "not writable"],
+)
+def test_a_project_home_that_cannot_be_is_refused_with_its_line(unprepared: Project, value: str, said: str) -> None:
+    with (unprepared.folder / "config.env").open("a") as file:
+        file.write(f"PROJECT_HOME={value}\n")
+    result = unprepared.bash("01_setup.sbatch", "training")
+    assert result.returncode == 1
+    assert re.search(rf"config.env line \d+: .*{said}", result.stderr), result.stderr
+    assert not (unprepared.folder / "logs").exists() or not list((unprepared.folder / "logs").iterdir())
+
+
+# --- environment: conda where the cluster has it -----------------------------------------------------------------
+
+
+def test_conda_makes_the_environment_where_there_is_one(unprepared: Project, tmp_path: Path) -> None:
+    stand_in_conda(tmp_path / "bin")
+    (unprepared.folder / ".state" / "environment").unlink()
+    path = f"{tmp_path / 'bin'}:{unprepared.lab.env['PATH']}"
+    assert setup(unprepared, PATH=path, CONDA_CHANNEL="http://127.0.0.1:9/conda-forge") == "COMPLETED", unprepared.log()
+    assert f"Python 3.11 by {tmp_path / 'bin' / 'conda'}" in unprepared.log()
+    assert "environment: all imports succeed" in unprepared.log()
+    asked = (tmp_path / "bin" / "asked").read_text()
+    assert "--override-channels --channel http://127.0.0.1:9/conda-forge python=3.11" in asked
+
+
+def test_conda_that_fails_or_is_missing_says_what_to_set(unprepared: Project, tmp_path: Path) -> None:
+    stand_in_conda(tmp_path / "bin", fails=True)
+    marker = unprepared.folder / ".state" / "environment"
+    before = marker.read_text()
+    try:
+        for env, said in (
+            ({"PATH": f"{tmp_path / 'bin'}:{unprepared.lab.env['PATH']}"}, "no such channel. Set CONDA_CHANNEL to a mirror or ENV_TOOL=uv"),
+            ({"CONDA_MODULE": "anaconda9"}, "no conda here after module load anaconda9. Correct CONDA_MODULE"),
+            ({"ENV_TOOL": "conda"}, "no conda here. .*ENV_TOOL=uv"),
+        ):  # fmt: skip
+            marker.unlink(missing_ok=True)
+            kept = unprepared.folder / "environments" / facts().environment.name
+            kept.rename(tmp_path / "kept")
+            assert setup(unprepared, **env) == "FAILED"
+            assert re.search(said, unprepared.log()), unprepared.log()
+            assert not marker.exists()
+            shutil.rmtree(kept, ignore_errors=True)
+            (tmp_path / "kept").rename(kept)
+    finally:
+        marker.write_text(before)
+
+
+def stand_in_conda(folder: Path, *, fails: bool = False) -> None:
+    """Stand-in for conda: makes an environment with this machine's Python, or fails as conda does."""
+    folder.mkdir()
+    conda = folder / "conda"
+    body = "echo 'UnavailableInvalidChannel: no such channel' >&2; exit 1" if fails else f'exec "{sys.executable}" -m venv "$5"'
+    conda.write_text(f"#!/bin/bash\nprintf '%s ' \"$@\" >{folder}/asked\n{body}\n")
+    conda.chmod(0o755)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from diffueraser_docs.facts import facts
 from tests.cluster.lab import ENDED, Lab, wait_for
 from tests.cluster.project import Project
 from tests.cluster.test_setup_faults import CODE, assert_complete, setup, size
@@ -21,6 +22,7 @@ PADDING = 20000
 STEPS = {
     "download": "download YTBV.tar: ",
     "unpacking": "unpack YTBV.tar: begins",
+    "environment": "environment: installs",
     "path rewriting": "unpack weights_extras.tar: complete",
 }
 DEATHS = ("scancel", "kill -9", "node failure")
@@ -86,6 +88,8 @@ def end(project: Project, job: int, death: str) -> str:
 def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str) -> None:
     if step == "download":
         slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 8_000_000})
+    if step == "environment":
+        (slow.folder / ".state" / "environment").unlink()
     job = slow.sbatch("01_setup.sbatch", "training")
     wait_for_text(slow, STEPS[step])
     if step == "download":
@@ -93,6 +97,7 @@ def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str)
     assert end(slow, job, death) in ("CANCELLED", "FAILED", "NODE_FAIL"), slow.log()
     state = slow.folder / ".state"
     assert not (state / "setup-non-prompt").exists(), "the case came too late"
+    assert (state / "environment").exists() == (step != "environment"), "half an environment is taken for a whole"
     if death == "scancel":
         assert re.search("ERROR  Setup was ended from outside.* Submit again", slow.last_line()), slow.last_line()
     if not (state / "unpack-YTBV.tar").exists() and (slow.root("non-prompt") / "dataset" / "YTBV").exists():
@@ -101,6 +106,8 @@ def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str)
     slow.hub.set_faults()
     assert setup(slow) == "COMPLETED", slow.log()
     assert_complete(slow)
+    python = slow.folder / "environments" / facts().environment.name / "bin" / "python"
+    subprocess.run([python, "-c", f"import {', '.join(facts().environment.imports)}"], check=True)
     assert len(list((slow.root("non-prompt") / "dataset" / "YTBV" / "padding").iterdir())) == PADDING
     left = subprocess.run(["grep", "-rl", "/home/hj/", str(slow.root("non-prompt") / "libs")], capture_output=True, check=False)
     assert left.returncode == 1, left.stdout
@@ -159,8 +166,9 @@ def small_disk() -> Iterator[Disks]:
         ("DiffuEraser_downloads", "12m", "The disk is full"),
         ("DiffuEraser_finetune", "8m", "could not be unpacked"),
         ("DiffuEraser_finetune/dataset", "1m", ""),
+        ("DiffuEraser_finetune/libs", "4k", ""),
     ],
-    ids=["while downloading", "while unpacking", "while moving"],
+    ids=["while downloading", "while unpacking", "while moving", "while the code is put in place"],
 )
 def test_a_full_disk_is_said_and_nothing_is_lost(
     unprepared: Project, small_disk: Disks, folder: str, small: str, said: str

@@ -111,6 +111,38 @@ def test_the_real_list_resolves_for_upstreams_python(upstreams_list: Path, tmp_p
     assert "torch==2.3.1" in result.stdout
 
 
+# --- tools and Python ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["on PATH", "CONDA_EXE", "init file", "module", "nowhere"])
+def test_conda_is_found_wherever_the_cluster_keeps_it(tmp_path: Path, how: str) -> None:
+    conda = tmp_path / "elsewhere" / "bin" / "conda"
+    conda.parent.mkdir(parents=True)
+    conda.write_text("#!/bin/sh\n")
+    conda.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    init = {
+        "init file": f"echo welcome; echo $unset; PATH={conda.parent}:$PATH\n",
+        "module": f'module() {{ [ "$1 $2" = "load conda/24" ] && PATH={conda.parent}:$PATH; }}\n',
+    }
+    (home / ".bash_profile").write_text(init.get(how, "echo welcome\n"))
+    before = {"on PATH": f"PATH={conda.parent}:$PATH", "CONDA_EXE": f"CONDA_EXE={conda}"}.get(how, ":")
+    script = f"export HOME={home}; {before}; CONDA_MODULE={'conda/24' if how == 'module' else ''}; find_conda"
+    result = run(tmp_path, script)
+    assert result.stdout == ("" if how == "nowhere" else f"{conda}\n"), result.stderr
+    assert (result.returncode == 0) == (how != "nowhere")
+
+
+@pytest.mark.network
+def test_uv_is_had_with_an_old_python_too(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "tools"], check=True)
+    result = run(tmp_path, "uv_for_old_python")
+    assert result.returncode == 0, result.stderr
+    version = subprocess.run([tmp_path / "tools" / "bin" / "uv", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.split()[1] == facts().environment.tools["uv"]
+
+
 # --- paths -------------------------------------------------------------------------------------------------------
 
 PATHS = {
