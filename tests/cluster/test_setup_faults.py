@@ -336,7 +336,7 @@ def test_conda_that_fails_or_is_missing_says_what_to_set(unprepared: Project, tm
     before = marker.read_text()
     try:
         for env, said in (
-            ({"PATH": f"{tmp_path / 'bin'}:{unprepared.lab.env['PATH']}"}, "no such channel. Set CONDA_CHANNEL to a mirror or ENV_TOOL=uv"),
+            ({"PATH": f"{tmp_path / 'bin'}:{unprepared.lab.env['PATH']}"}, "no such channel.* Set CONDA_CHANNEL to a mirror or ENV_TOOL=uv"),
             ({"CONDA_MODULE": "anaconda9"}, "no conda here after module load anaconda9. Correct CONDA_MODULE"),
             ({"ENV_TOOL": "conda"}, "no conda here. .*ENV_TOOL=uv"),
         ):  # fmt: skip

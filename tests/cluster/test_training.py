@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,13 +221,13 @@ def test_errors_before_a_gpu_is_used(ready: Ready) -> None:
     assert project.lab.wait(job) == "FAILED"
     assert "This job has no GPUs. Set GPU_PARTITION" in log(project)
     for name, value in (("STAGE2_NFRAMES", "40"), ("STAGE1_LEARNING_RATE", "fast"), ("STAGE1_CHECKPOINTS_TOTAL_LIMIT", "1")):
-        assert train(project, **{name: value}) == "FAILED"
+        assert train(project, **dict[str, Any]({name: value})) == "FAILED"
         assert f"{name}={value} (from the environment): must be" in project.log()
     for name, value, said in (
         ("STAGE1_VALIDATION_IMAGE", "['dataset/DAVIS/nowhere','dataset/DAVIS']", "there is no folder dataset/DAVIS/nowhere in"),
         ("STAGE2_EXTRA_ARGS", "--nframes 40", "STAGE2_EXTRA_ARGS=--nframes 40 .*has a variable of its own: STAGE2_NFRAMES"),
     ):
-        assert train(project, **{name: value}) == "FAILED"
+        assert train(project, **dict[str, Any]({name: value})) == "FAILED"
         assert re.search(said, project.log()), project.log()
     data = project.root("non-prompt") / "dataset" / "YTBV"
     data.rename(data.with_name("aside"))
@@ -241,7 +242,7 @@ def test_errors_before_a_gpu_is_used(ready: Ready) -> None:
 
 def test_two_trainings_share_a_node_but_never_a_version(ready: Ready) -> None:
     plain, prompt = ready("non-prompt"), ready("prompt")
-    slow = {"STANDIN_STEP_SECONDS": "0.5", "STAGE": "1"}
+    slow: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.5", "STAGE": "1"}
     jobs = [submit(plain, "--nodelist=g1", **slow), submit(prompt, "--nodelist=g1", **slow)]
     wait_for(lambda: "trainer starts" in log(plain), "the first trains", 60)
     assert train(plain, **slow) == "FAILED"

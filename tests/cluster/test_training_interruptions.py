@@ -4,6 +4,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from tests.cluster.lab import NODES, Lab, Partition, wait_for
 from tests.cluster.project import Project
 from tests.cluster.test_training import Ready, log, submit, train, trainer_log
 
-SLOW = {"STANDIN_STEP_SECONDS": "0.4"}
+SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.4"}
 INTERVAL = 5
 PENDING = frozenset({"PENDING"})
 
