@@ -283,7 +283,7 @@ class Lab:
         text = self.run(["squeue", "--noheader", "--states=all", "--format=%i %T"], self.folder).stdout
         return {int(line.split()[0]): line.split()[1] for line in text.splitlines()}
 
-    def wait(self, job: int, timeout: float = 120, states: frozenset[str] = ENDED) -> str:
+    def wait(self, job: int, timeout: float = 240, states: frozenset[str] = ENDED) -> str:
         """Wait until a job is in one of the states, and give that state."""
         wait_for(
             lambda: self.job(job).get("JobState", "") in states,

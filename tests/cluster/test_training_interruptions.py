@@ -13,7 +13,7 @@ from tests.cluster.lab import NODES, Lab, Partition, wait_for
 from tests.cluster.project import Project
 from tests.cluster.test_training import Ready, log, submit, train, trainer_log
 
-SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.4"}
+SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "1"}
 INTERVAL = 5
 PENDING = frozenset({"PENDING"})
 
@@ -43,15 +43,15 @@ def step_now(project: Project, stage: int = 1) -> int:
 
 def wait_for_step(project: Project, step: int, stage: int = 1) -> None:
     """Wait until the trainer has done that step."""
-    wait_for(lambda: step_now(project, stage) >= step, f"stage {stage} is at step {step}", 90, lambda: log(project))
+    wait_for(lambda: step_now(project, stage) >= step, f"stage {stage} is at step {step}", 240, lambda: log(project))
 
 
 def comes_back(project: Project, job: int, *, lab: Lab | None = None) -> None:
     """The job is queued again by itself; let it run now and wait for its end."""
     lab = lab or project.lab
-    lab.wait(job, 90, PENDING)
+    lab.wait(job, 150, PENDING)
     lab.start_requeued(job)
-    assert lab.wait(job, 180) == "COMPLETED", log(project) + trainer_log(project)[-2000:]
+    assert lab.wait(job, 400) == "COMPLETED", log(project) + trainer_log(project)[-2000:]
 
 
 def starts(project: Project, stage: int = 1) -> list[int]:
@@ -80,12 +80,16 @@ def trainers(project: Project) -> list[psutil.Process]:
 
 
 def test_the_time_limit_in_stage_1(project: Project, undisturbed: dict[str, bytes]) -> None:
-    job = submit(project, "--time=1", "--signal=B:USR1@45", STANDIN_STEP_SECONDS="5")
-    wait_for_step(project, 6)
+    job = submit(project, "--time=30", "--signal=B:USR1@60", **SLOW)
+    wait_for_step(project, INTERVAL + 1)
+    minutes = (
+        1 + sum(int(part) * 60**place for place, part in enumerate(reversed(project.lab.job(job)["RunTime"].split(":")))) // 60
+    )
+    project.lab.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes + 1}"], project.folder)
     project.lab.wait(job, 120, PENDING)
     before = step_now(project)
     assert "The time limit is near: the job goes back to the queue" in log(project)
-    project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=10"], project.folder)
+    project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"], project.folder)
     comes_back(project, job)
     assert_little_is_lost(project, before)
     assert project.weights("non-prompt") == undisturbed
@@ -97,7 +101,7 @@ def test_the_time_limit_in_stage_1(project: Project, undisturbed: dict[str, byte
 def test_the_warning_before_the_time_limit_later_on(project: Project, undisturbed: dict[str, bytes], where: str) -> None:
     job = submit(project, **SLOW)
     if where == "conversion":
-        wait_for(lambda: list((project.folder / "logs").glob("converter-*-stage1-*")), "conversion begins", 90)
+        wait_for(lambda: list((project.folder / "logs").glob("converter-*-stage1-*")), "conversion begins", 240)
     else:
         wait_for_step(project, INTERVAL + 1, 2)
     project.lab.run(["scancel", "--batch", "--signal=USR1", str(job)], project.folder)
@@ -127,7 +131,7 @@ def test_a_node_fails(project: Project, undisturbed: dict[str, bytes], nodes: in
     assert victim in project.lab.job(job)["NodeList"].replace("g[1-2]", "g1,g2")
     project.lab.kill_node(victim)
     project.lab.run(["scontrol", "update", f"NodeName={victim}", "State=DOWN", "Reason=test"], project.folder)
-    project.lab.wait(job, 90, PENDING)
+    project.lab.wait(job, 150, PENDING)
     project.lab.start_node(victim)
     project.lab.run(["scontrol", "update", f"NodeName={victim}", "State=RESUME"], project.folder)
     comes_back(project, job)
@@ -199,10 +203,10 @@ def test_scancel_is_the_end_until_it_is_submitted_again(project: Project, undist
 def test_time_limits_that_bring_no_checkpoint_do_not_go_on_for_ever(project: Project) -> None:
     job = submit(project, STANDIN_STEP_SECONDS="1", STAGE1_CHECKPOINTING_STEPS="1000", STAGE1_MAX_TRAIN_STEPS="2000")
     for start in (1, 2):
-        wait_for(lambda start=start: len(starts(project)) == start, "the trainer starts", 60)  # type: ignore[misc]
+        wait_for(lambda start=start: len(starts(project)) == start, "the trainer starts", 120)  # type: ignore[misc]
         project.lab.run(["scancel", "--batch", "--signal=USR1", str(job)], project.folder)
         if start == 1:
-            project.lab.wait(job, 90, PENDING)
+            project.lab.wait(job, 150, PENDING)
             project.lab.start_requeued(job)
     assert project.lab.wait(job, 90) == "FAILED"
     assert re.search("two starts of this job brought no new checkpoint. Raise TRAIN_TIME or lower", log(project)), log(project)

@@ -18,6 +18,7 @@ CALL = """
 source ./02_train.sbatch
 find_config "$PWD/02_train.sbatch"; load_config
 NODES=2 GPUS=3 HEAD_ADDRESS=10.0.0.1 PORT=20001
+launcher_arguments "$1"
 trainer_arguments "$1" 0 "$2" "$3"
 printf '%s\\0' "${arguments[@]}"
 """
