@@ -15,7 +15,7 @@ import pytest
 from diffueraser_docs.facts import facts
 from tests.cluster.lab import ENDED, Lab, wait_for
 from tests.cluster.project import Project
-from tests.cluster.test_setup_faults import CODE, assert_complete, setup, size
+from tests.cluster.test_setup_faults import CODE, Record, assert_complete, setup, size
 from tests.hub import Hub
 from tests.trainer import build_repositories
 
@@ -93,7 +93,8 @@ def end(project: Project, job: int, death: str) -> str:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("death", DEATHS)
-def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str) -> None:
+@pytest.mark.fault("{death}", "{step}", "survived")
+def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str, record_property: Record) -> None:
     if step == "download":
         slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 8_000_000})
     if step == "environment":
@@ -119,11 +120,13 @@ def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str)
     assert len(list((slow.root("non-prompt") / "dataset" / "YTBV" / "padding").iterdir())) == PADDING
     left = subprocess.run(["grep", "-rl", "/home/hj/", str(slow.root("non-prompt") / "libs")], capture_output=True, check=False)
     assert left.returncode == 1, left.stdout
+    record_property("repeated_bytes", slow.downloaded_twice())
     sent = slow.hub.payload()
     assert sent[f"{CODE}/YTBV.tar"] <= size(slow, CODE, "YTBV.tar") + 11_000_000, "begun again instead of resumed"
     assert sent[f"{CODE}/DAVIS.tar"] == size(slow, CODE, "DAVIS.tar")
 
 
+@pytest.mark.fault("time limit", "download", "survived")
 def test_the_time_limit_leaves_its_word(slow: Project) -> None:
     slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 100_000})
     job = slow.sbatch("--time=1", "01_setup.sbatch", "training")
@@ -175,8 +178,9 @@ def small_disk() -> Iterator[Disks]:
         ("DiffuEraser_finetune", "8m", "could not be unpacked"),
         ("DiffuEraser_finetune/dataset", "1m", ""),
     ],
-    ids=["while downloading", "while unpacking", "while moving"],
+    ids=["download", "unpacking", "moving"],
 )
+@pytest.mark.fault("full disk", "{id}", "clear error")
 def test_a_full_disk_is_said_and_nothing_is_lost(
     unprepared: Project, small_disk: Disks, folder: str, small: str, said: str
 ) -> None:
@@ -190,6 +194,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(
     assert_complete(unprepared)
 
 
+@pytest.mark.fault("full disk", "path rewriting", "clear error")
 def test_a_full_disk_while_the_code_is_put_in_place(slow: Project, small_disk: Disks) -> None:
     libs = slow.root("non-prompt") / "libs"
     small_disk(libs, "1m")
@@ -201,6 +206,7 @@ def test_a_full_disk_while_the_code_is_put_in_place(slow: Project, small_disk: D
     assert len(list((libs / "padding").iterdir())) == PADDING // 10
 
 
+@pytest.mark.fault("full disk", "environment", "clear error")
 def test_a_full_disk_while_the_environment_is_built(unprepared: Project, small_disk: Disks) -> None:
     kept = unprepared.folder / "environments"
     aside = unprepared.folder / "environments-aside"
@@ -224,6 +230,7 @@ def test_a_full_disk_while_the_environment_is_built(unprepared: Project, small_d
             (unprepared.folder / ".state" / name).write_text(text)
 
 
+@pytest.mark.fault("little space", "setup", "refused")
 def test_too_little_space_is_known_beforehand(unprepared: Project, small_disk: Disks) -> None:
     here = unprepared.folder / "small"
     small_disk(here, "900m")

@@ -83,8 +83,9 @@ def test_without_repairs_it_gets_there_or_names_the_step(ready: Ready) -> None:
 
 def test_batches_above_one_and_other_flags_work(ready: Ready) -> None:
     project = ready()
-    state = train(project, STAGE1_TRAIN_BATCH_SIZE="2", STAGE2_TRAIN_BATCH_SIZE="2", STAGE1_GRADIENT_ACCUMULATION_STEPS="2",
-                  STAGE1_VALIDATION_IMAGE="[]", STAGE1_VALIDATION_MASK="[]", STAGE1_VALIDATION_PROMPT="[]", STAGE2_SET_GRADS_TO_NONE="yes")  # fmt: skip
+    no_validation = {f"STAGE1_VALIDATION_{name}": "[]" for name in ("IMAGE", "MASK", "PROMPT")}
+    batches = {"STAGE1_TRAIN_BATCH_SIZE": "2", "STAGE2_TRAIN_BATCH_SIZE": "2", "STAGE1_GRADIENT_ACCUMULATION_STEPS": "2"}
+    state = train(project, **dict[str, Any](**no_validation, **batches, STAGE2_SET_GRADS_TO_NONE="yes"))
     assert state == "COMPLETED", log(project) + trainer_log(project)[-3000:]
     assert (project.record("non-prompt", 1)["step"], project.record("non-prompt", 2)["step"]) == (12, 12)
     assert re.search(r"STAGE1_TRAIN_BATCH_SIZE +2 +environment", log(project))
@@ -96,6 +97,7 @@ def test_batches_above_one_and_other_flags_work(ready: Ready) -> None:
     assert events, "TensorBoard records nothing"
 
 
+@pytest.mark.fault("crash", "stage 1", "clear error")
 def test_a_crash_before_the_last_step_is_no_success(ready: Ready) -> None:
     project = ready()
     frames = list((project.root("non-prompt") / "dataset" / "YTBV" / "JPEGImages").rglob("*.jpg"))
@@ -157,6 +159,7 @@ def whole_checkpoints(project: Project) -> Path:
     return copy
 
 
+@pytest.mark.fault("half checkpoint", "stage 1", "survived")
 def test_training_goes_on_from_the_last_whole_checkpoint(ready: Ready) -> None:
     project = ready()
     folder = whole_checkpoints(project)
@@ -170,6 +173,7 @@ def test_training_goes_on_from_the_last_whole_checkpoint(ready: Ready) -> None:
     assert project.record("non-prompt", 1)["step"] == 12
 
 
+@pytest.mark.fault("full disk", "stage 1", "clear error")
 def test_a_disk_that_fills_while_a_checkpoint_is_written(ready: Ready, small_disk: Disks) -> None:
     project = ready()
     disk = project.root("non-prompt") / OUTPUT
@@ -240,6 +244,7 @@ def test_errors_before_a_gpu_is_used(ready: Ready) -> None:
     assert "Submit it: sbatch 02_train.sbatch" in outside.stderr
 
 
+@pytest.mark.fault("two at once", "training", "refused")
 def test_two_trainings_share_a_node_but_never_a_version(ready: Ready) -> None:
     plain, prompt = ready("non-prompt"), ready("prompt")
     slow: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.5", "STAGE": "1"}

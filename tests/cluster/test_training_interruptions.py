@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pytest
 
 from tests.cluster.lab import NODES, Lab, Partition, wait_for
 from tests.cluster.project import Project
+from tests.cluster.test_setup_faults import Record
 from tests.cluster.test_training import Ready, log, submit, train, trainer_log
 
 SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "1"}
 INTERVAL = 5
-PENDING = frozenset({"PENDING"})
+Lost = Callable[[int], None]
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,14 @@ def wait_for_step(project: Project, step: int, stage: int = 1) -> None:
 def comes_back(project: Project, job: int, *, lab: Lab | None = None) -> None:
     """The job is queued again by itself; let it run now and wait for its end."""
     lab = lab or project.lab
-    lab.wait(job, 150, PENDING)
-    lab.start_requeued(job)
+    is_requeued(lab, job)
     assert lab.wait(job, 400) == "COMPLETED", log(project) + trainer_log(project)[-2000:]
+
+
+def is_requeued(lab: Lab, job: int, times: int = 1) -> None:
+    """Wait until the job was put back into the queue so often, and let it start now."""
+    wait_for(lambda: int(lab.job(job)["Restarts"]) >= times, f"job {job} is requeued", 150, lambda: str(lab.job(job)))
+    lab.start_requeued(job)
 
 
 def starts(project: Project, stage: int = 1) -> list[int]:
@@ -59,9 +65,16 @@ def starts(project: Project, stage: int = 1) -> list[int]:
     return [int(step) for step in re.findall(rf"stage {stage}: trainer starts at step (\d+)", log(project))]
 
 
-def assert_little_is_lost(project: Project, before: int, stage: int = 1) -> None:
-    """The next start is at most one checkpoint interval back."""
-    assert before - starts(project, stage)[-1] <= INTERVAL, log(project)
+@pytest.fixture
+def assert_little_is_lost(project: Project, record_property: Record) -> Callable[[int], None]:
+    """The next start of stage 1 is at most one checkpoint interval back."""
+
+    def check(before: int) -> None:
+        lost = before - starts(project)[-1]
+        record_property("repeated_steps", lost)
+        assert lost <= INTERVAL, log(project)
+
+    return check
 
 
 def trainers(project: Project) -> list[psutil.Process]:
@@ -79,25 +92,24 @@ def trainers(project: Project) -> list[psutil.Process]:
 # --- comes back by itself, in the same log, with the same weights -----------------------------------------------
 
 
-def test_the_time_limit_in_stage_1(project: Project, undisturbed: dict[str, bytes]) -> None:
-    job = submit(project, "--time=30", "--signal=B:USR1@60", **SLOW)
+@pytest.mark.fault("time limit", "stage 1", "comes back")
+def test_the_time_limit_in_stage_1(project: Project, undisturbed: dict[str, bytes], assert_little_is_lost: Lost) -> None:
+    job = submit(project, "--time=30", "--signal=B:USR1@60", STAGE="1", STANDIN_STEP_SECONDS="4")
     wait_for_step(project, INTERVAL + 1)
-    minutes = (
-        1 + sum(int(part) * 60**place for place, part in enumerate(reversed(project.lab.job(job)["RunTime"].split(":")))) // 60
-    )
-    project.lab.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes + 1}"], project.folder)
-    project.lab.wait(job, 120, PENDING)
+    hours, minutes, _ = (int(part) for part in project.lab.job(job)["RunTime"].split(":"))
+    project.lab.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={hours * 60 + minutes + 2}"], project.folder)
+    wait_for(lambda: "The time limit is near: the job goes back to the queue" in log(project), "the warning", 120)
     before = step_now(project)
-    assert "The time limit is near: the job goes back to the queue" in log(project)
     project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"], project.folder)
     comes_back(project, job)
-    assert_little_is_lost(project, before)
-    assert project.weights("non-prompt") == undisturbed
+    assert_little_is_lost(before)
+    assert project.weights("non-prompt") == {name: content for name, content in undisturbed.items() if "stage1" in name}
     assert len(list((project.folder / "logs").glob(f"diffueraser-train-{job}.log"))) == 1
     assert [f"(start {number})" in log(project) for number in (1, 2)] == [True, True]
 
 
 @pytest.mark.parametrize("where", ["conversion", "stage 2"])
+@pytest.mark.fault("time limit", "{where}", "comes back")
 def test_the_warning_before_the_time_limit_later_on(project: Project, undisturbed: dict[str, bytes], where: str) -> None:
     job = submit(project, **SLOW)
     if where == "conversion":
@@ -112,18 +124,22 @@ def test_the_warning_before_the_time_limit_later_on(project: Project, undisturbe
     assert project.weights("non-prompt") == undisturbed
 
 
-def test_requeued_by_hand(project: Project, undisturbed: dict[str, bytes]) -> None:
+@pytest.mark.fault("requeue", "stage 1", "comes back")
+def test_requeued_by_hand(project: Project, undisturbed: dict[str, bytes], assert_little_is_lost: Lost) -> None:
     job = submit(project, **SLOW)
     wait_for_step(project, INTERVAL + 1)
     before = step_now(project)
     assert project.lab.run(["scontrol", "requeue", str(job)], project.folder).returncode == 0
     comes_back(project, job)
-    assert_little_is_lost(project, before)
+    assert_little_is_lost(before)
     assert project.weights("non-prompt") == undisturbed
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_a_node_fails(project: Project, undisturbed: dict[str, bytes], nodes: int) -> None:
+@pytest.mark.parametrize(("nodes", "fault"), [(1, "node failure"), (2, "two nodes, one fails")])
+@pytest.mark.fault("{fault}", "stage 1", "comes back")
+def test_a_node_fails(
+    project: Project, undisturbed: dict[str, bytes], nodes: int, fault: str, assert_little_is_lost: Lost
+) -> None:
     job = submit(project, f"--nodes={nodes}", gpus=2 // nodes, NUM_NODES=str(nodes), **SLOW)
     wait_for_step(project, INTERVAL + 1)
     before = step_now(project)
@@ -131,11 +147,11 @@ def test_a_node_fails(project: Project, undisturbed: dict[str, bytes], nodes: in
     assert victim in project.lab.job(job)["NodeList"].replace("g[1-2]", "g1,g2")
     project.lab.kill_node(victim)
     project.lab.run(["scontrol", "update", f"NodeName={victim}", "State=DOWN", "Reason=test"], project.folder)
-    project.lab.wait(job, 150, PENDING)
+    is_requeued(project.lab, job)
     project.lab.start_node(victim)
     project.lab.run(["scontrol", "update", f"NodeName={victim}", "State=RESUME"], project.folder)
     comes_back(project, job)
-    assert_little_is_lost(project, before)
+    assert_little_is_lost(before)
     assert project.weights("non-prompt") == undisturbed
 
 
@@ -154,9 +170,10 @@ def priorities(tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.mark.parametrize("partition", ["gpu", "polite"])
+@pytest.mark.parametrize(("partition", "fault"), [("gpu", "preemption"), ("polite", "preemption with grace")])
+@pytest.mark.fault("{fault}", "stage 1", "comes back")
 def test_a_job_of_higher_priority_takes_the_nodes(
-    project: Project, undisturbed: dict[str, bytes], priorities: Lab, partition: str
+    project: Project, undisturbed: dict[str, bytes], priorities: Lab, partition: str, fault: str, assert_little_is_lost: Lost
 ) -> None:
     project.lab = priorities
     try:
@@ -166,13 +183,14 @@ def test_a_job_of_higher_priority_takes_the_nodes(
         urgent = priorities.sbatch("--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1", cwd=project.folder)
         assert priorities.wait(urgent, 90) == "COMPLETED"
         comes_back(project, job, lab=priorities)
-        assert_little_is_lost(project, before)
+        assert_little_is_lost(before)
         assert project.weights("non-prompt") == undisturbed
     finally:
         project.lab = project.home_lab
 
 
 @pytest.mark.parametrize("how", ["killed", "hanging"])
+@pytest.mark.fault("{how} rank", "stage 1", "survived")
 def test_a_rank_is_killed_or_hangs(project: Project, undisturbed: dict[str, bytes], how: str) -> None:
     job = submit(project, STALL_MINUTES="1", **SLOW)
     wait_for_step(project, INTERVAL + 1)
@@ -188,6 +206,7 @@ def test_a_rank_is_killed_or_hangs(project: Project, undisturbed: dict[str, byte
 # --- and does not come back where it should not ------------------------------------------------------------------
 
 
+@pytest.mark.fault("scancel", "stage 1", "survived")
 def test_scancel_is_the_end_until_it_is_submitted_again(project: Project, undisturbed: dict[str, bytes]) -> None:
     job = submit(project, **SLOW)
     wait_for_step(project, INTERVAL + 1)
@@ -200,13 +219,13 @@ def test_scancel_is_the_end_until_it_is_submitted_again(project: Project, undist
     assert project.weights("non-prompt") == undisturbed
 
 
+@pytest.mark.fault("fruitless", "stage 1", "clear error")
 def test_time_limits_that_bring_no_checkpoint_do_not_go_on_for_ever(project: Project) -> None:
     job = submit(project, STANDIN_STEP_SECONDS="1", STAGE1_CHECKPOINTING_STEPS="1000", STAGE1_MAX_TRAIN_STEPS="2000")
     for start in (1, 2):
         wait_for(lambda start=start: len(starts(project)) == start, "the trainer starts", 120)  # type: ignore[misc]
         project.lab.run(["scancel", "--batch", "--signal=USR1", str(job)], project.folder)
         if start == 1:
-            project.lab.wait(job, 150, PENDING)
-            project.lab.start_requeued(job)
+            is_requeued(project.lab, job)
     assert project.lab.wait(job, 90) == "FAILED"
     assert re.search("two starts of this job brought no new checkpoint. Raise TRAIN_TIME or lower", log(project)), log(project)
