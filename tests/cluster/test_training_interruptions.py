@@ -161,7 +161,7 @@ def priorities(tmp_path: Path) -> Iterator[Lab]:
     partitions = (
         Partition("compute", "c1", "Default=YES"),
         Partition("gpu", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE"),
-        Partition("polite", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE GraceTime=60"),
+        Partition("polite", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE GraceTime=15"),
         Partition("urgent", "g1,g2", "PriorityTier=10"),
     )
     with Lab(
@@ -177,7 +177,7 @@ def test_a_job_of_higher_priority_takes_the_nodes(
 ) -> None:
     project.lab = priorities
     try:
-        job = submit(project, f"--partition={partition}", **SLOW)
+        job = submit(project, f"--partition={partition}", **{**SLOW, "STANDIN_STEP_SECONDS": "2"})
         wait_for_step(project, INTERVAL + 1)
         before = step_now(project)
         urgent = priorities.sbatch("--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1", cwd=project.folder)
