@@ -452,6 +452,13 @@ class Messages(Fact):
         return self
 
 
+class Words(Fact):
+    """Words of tables, figures and the builder."""
+
+    source: str
+    words: dict[str, Text]
+
+
 class Facts(Fact):
     """All facts, one attribute per file in ``facts/``."""
 
@@ -463,6 +470,7 @@ class Facts(Fact):
     measured: Measured
     guide: Guide
     messages: Messages
+    words: Words
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

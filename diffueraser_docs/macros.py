@@ -1,10 +1,10 @@
 """Macros of READMEs and site pages: tables, tree and scripts, made from the facts in one language."""
 
-from collections.abc import Callable
+import re
 from html import escape
 from typing import Any
 
-from .facts import STAGES, Facts, Text
+from .facts import STAGES, VERSIONS, Facts, Parameter, Stage, Text
 
 HEADINGS: dict[str, dict[str, list[str]]] = {
     "repositories": {
@@ -25,17 +25,22 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
     },
 }
 EXPECTED = {"en": "expected, not checked yet", "zh": "预期值，尚未核对"}
-TRAINER = {"en": "trainer: ", "zh": "训练脚本："}
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _table(headings: list[str], rows: list[list[str]]) -> str:
+def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
+    """A table as Markdown has it."""
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def join_chinese_lines(text: str) -> str:
+    """Join lines that break between Chinese characters: Markdown would show a space there."""
+    return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
 
 
 class PageMacros:
@@ -50,9 +55,27 @@ class PageMacros:
     def _say(self, text: Text | None) -> str:
         return "" if text is None else str(getattr(text, self._language))
 
-    def script(self, name: str) -> str:
+    def _word(self, name: str) -> str:
+        return self._say(self._facts.words.words[name])
+
+    def names(self) -> dict[str, Any]:
+        """What a page may use: the macros and the facts."""
+        macros = {name: getattr(self, name) for name in dir(self) if not name.startswith("_") and name != "names"}
+        return {
+            **macros,
+            "facts": self._facts,
+            "hub": self._facts.hub,
+            "project": self._facts.project,
+            "groups": self._facts.configuration.groups,
+            "training_groups": self._facts.training.groups,
+            "script_names": list(self._scripts),
+            "language": self._language,
+        }
+
+    def script(self, name: str, *, numbered: bool = False) -> str:
         """A script, byte for byte, as a fenced code block."""
-        return f"```bash\n{self._scripts[name]}```"
+        options = ' linenums="1"' if numbered else ""
+        return f"```bash{options}\n{self._scripts[name]}```"
 
     def folded_script(self, name: str) -> str:
         """A script, byte for byte, folded."""
@@ -79,7 +102,7 @@ class PageMacros:
                     state,
                 ]
             )
-        return _table(HEADINGS["repositories"][self._language], rows)
+        return markdown_table(HEADINGS["repositories"][self._language], rows)
 
     def configuration_table(self, group: str) -> str:
         """The variables of one group of config.env."""
@@ -94,7 +117,17 @@ class PageMacros:
             for v in self._facts.configuration.variables
             if v.group == group
         ]
-        return _table(HEADINGS["configuration"][self._language], rows)
+        return markdown_table(HEADINGS["configuration"][self._language], rows)
+
+    def _default(self, parameter: Parameter, stage: Stage) -> str:
+        plain, prompt = (parameter.default(stage, version) for version in VERSIONS)
+        if plain:
+            return f"`{plain}`" if plain == prompt else f"`{plain}` (`{prompt}` {self._word('in_prompt')})"
+        return (
+            f"`{parameter.trainer_default}` ({self._word('trainer_default')})"
+            if parameter.trainer_default
+            else self._word("unset")
+        )
 
     def parameters_table(self, group: str | None = None, *, common: bool = False) -> str:
         """The training parameters: of one group, or those that people change."""
@@ -102,12 +135,7 @@ class PageMacros:
         for parameter in self._facts.training.parameters:
             if (group and parameter.group != group) or (common and not parameter.common):
                 continue
-            defaults = []
-            for stage in STAGES:
-                plain, prompt = (parameter.default(stage, version) for version in ("non-prompt", "prompt"))
-                value = plain if plain == prompt else f"{plain} / {prompt} (prompt)"
-                trainer = parameter.trainer_default
-                defaults.append(f"`{value}`" if value else (TRAINER[self._language] + f"`{trainer}`" if trainer else "–"))
+            defaults = [self._default(parameter, stage) for stage in STAGES]
             rows.append(
                 [
                     f"`{parameter.variable}`",
@@ -116,12 +144,22 @@ class PageMacros:
                     self._say(parameter.change),
                 ]
             )
-        return _table(HEADINGS["parameters"][self._language], rows)
+        return markdown_table(HEADINGS["parameters"][self._language], rows)
 
     def repairs_table(self) -> str:
         """The guarded repairs of upstream's code."""
         rows = [[f"`{r.name}`", self._say(r.meaning), self._say(r.without)] for r in self._facts.project.repairs]
-        return _table(HEADINGS["repairs"][self._language], rows)
+        return markdown_table(HEADINGS["repairs"][self._language], rows)
+
+    def flow_chart(self) -> str:
+        """What happens, as a Mermaid diagram, which GitHub draws."""
+        lines, previous = ["flowchart LR"], None
+        for step in self._facts.project.flow:
+            lines.append(f'  {step.id}["{self._say(step.title)}"]')
+            if source := step.after or previous:
+                lines.append(f"  {source} --> {step.id}")
+            previous = step.id
+        return "\n".join(["```mermaid", *lines, "```"])
 
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
@@ -150,15 +188,5 @@ class PageMacros:
 
 
 def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str, Any]:
-    """Names that a page may use: the macros and the facts."""
-    macros = PageMacros(data, language, scripts)
-    functions: dict[str, Callable[..., str]] = {name: getattr(macros, name) for name in dir(macros) if not name.startswith("_")}
-    return {
-        **functions,
-        "facts": data,
-        "hub": data.hub,
-        "project": data.project,
-        "groups": data.configuration.groups,
-        "training_groups": data.training.groups,
-        "language": language,
-    }
+    """Names that a README may use: the macros and the facts."""
+    return PageMacros(data, language, scripts).names()
