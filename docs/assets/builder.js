@@ -139,18 +139,20 @@
   const showEstimates = (values) => {
     const gpu = Number(document.getElementById("builder-gpu").value);
     const found = estimate(values, gpu);
-    const say = (name, text) => { document.querySelector(`[data-estimate="${name}"]`).textContent = text; };
-    say("disk", `${Math.round(found.disk)} GB`);
+    const show = (name, text) => say(document.querySelector(`[data-estimate="${name}"]`), text);
+    show("disk", `${Math.round(found.disk)} GB`);
     const jobs = found.hours === null ? 0 : Math.ceil(found.hours / slurmHours(valueOf(values, "TRAIN_TIME")));
-    say("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours} (${words.jobs}: ${jobs})`);
+    show("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours} (${words.jobs}: ${jobs})`);
     for (const [stage, each] of Object.entries(found.stages)) {
       const amount = each.memory === null ? `≥ ${each.floor.toFixed(1)} ${words.floor}` : `${each.memory} GiB`;
-      say(stage, `${amount}: ${words[`verdict_${each.verdict}`]}`);
+      show(stage, `${amount}: ${words[`verdict_${each.verdict}`]}`);
     }
     return found;
   };
 
   // --- the page ------------------------------------------------------------------------------------------------
+
+  const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
   const refresh = () => {
     const values = given();
@@ -158,14 +160,13 @@
     const wrong = check(values);
     for (const [name, field] of fields) {
       const input = control(name);
-      document.getElementById(`e-${name}`).textContent = wrong.get(name) || "";
+      say(document.getElementById(`e-${name}`), wrong.get(name) || "");
       if (wrong.has(name)) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
-      if (typeof field.default !== "string") {
-        const shown = defaultOf(field, version) || field.training || words.unset;
-        if (input.tagName === "SELECT") input.options[0].textContent = shown;
-        else input.placeholder = defaultOf(field, version) || field.training;
-      }
+      if (typeof field.default === "string") continue;
+      const shown = defaultOf(field, version) || field.training;
+      if (input.tagName === "SELECT") say(input.options[0], shown ? `${shown} (${words.by_default})` : words.unset);
+      else input.placeholder = shown;
     }
     output.textContent = write(values, version);
     problems.textContent = wrong.size ? `${wrong.size} ${words.problems}: ${[...wrong.keys()].join(", ")}` : "";

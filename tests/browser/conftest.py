@@ -85,6 +85,7 @@ ONE_TOKEN_OF_EACH_KIND = """() => {
     if (!seen.has(token.className)) { seen.add(token.className); keep.add(token.closest('code > span')); }
   }
   for (const line of document.querySelectorAll('.highlight code > span')) if (!keep.has(line)) line.remove();
+  for (const number of document.querySelectorAll('.linenodiv span:nth-child(n+3)')) number.remove();
 }"""
 
 
