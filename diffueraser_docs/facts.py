@@ -428,6 +428,8 @@ class Message(Fact):
     group: str
     cause: Text
     cure: Text
+    common: bool = False
+    """Frequent enough for the README."""
     trainer: bool = False
     """Printed by the trainer or Slurm, not by the scripts."""
 

@@ -4,6 +4,7 @@ import re
 from html import escape
 from typing import Any
 
+from .estimates import estimate_disk
 from .facts import STAGES, VERSIONS, Facts, Parameter, Stage, Text
 
 HEADINGS: dict[str, dict[str, list[str]]] = {
@@ -18,6 +19,10 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
     "parameters": {
         "en": ["Parameter", "Stage 1", "Stage 2", "Meaning", "When to change it"],
         "zh": ["参数", "阶段 1", "阶段 2", "含义", "何时修改"],
+    },
+    "messages": {
+        "en": ["You see", "Why", "Do"],
+        "zh": ["看到的提示", "原因", "处理办法"],
     },
     "repairs": {
         "en": ["Repair", "What it mends", "Without it"],
@@ -145,6 +150,27 @@ class PageMacros:
                 ]
             )
         return markdown_table(HEADINGS["parameters"][self._language], rows)
+
+    def messages_table(self) -> str:
+        """The error messages that people meet most, for the README."""
+        rows = [
+            [f"`{m.shown or m.text}`", *(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", self._say(text)) for text in (m.cause, m.cure))]
+            for m in self._facts.messages.messages
+            if m.common
+        ]
+        return markdown_table(HEADINGS["messages"][self._language], rows)
+
+    def example(self, name: str) -> str:
+        """What config.env shows for a variable."""
+        return next(v.shown or v.default for v in self._facts.configuration.variables if v.name == name)
+
+    def download_gigabytes(self) -> int:
+        """GB that come down."""
+        return int(sum(repository.size_bytes for repository in self._facts.hub.repositories) / 1e9)
+
+    def disk_gigabytes(self) -> int:
+        """GB on disk when all is done, with the defaults."""
+        return round(estimate_disk(self._facts, {}))
 
     def repairs_table(self) -> str:
         """The guarded repairs of upstream's code."""

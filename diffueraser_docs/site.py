@@ -153,7 +153,8 @@ class SiteMacros(PageMacros):
         )
 
     def _builder_data(self) -> dict[str, Any]:
-        data, fields = self._facts, []
+        data = self._facts
+        fields: list[dict[str, Any]] = []
         for v in data.configuration.variables:
             fields.append({"name": v.name, "group": v.group, "kind": v.kind, "default": v.default, "training": ""})
         for p in data.training.parameters:

@@ -17,11 +17,11 @@ from tests.unit.test_config_reader import kinds, read
 TOKEN = "hf_OnlyInThePageAndNowhereElse"
 VALID = {
     "token": TOKEN, "count": "3", "whole": "0", "gpus": "4", "nodes": "2", "name": "a.b-c", "time": "2-00:00:00", "memory": "48G",
-    "email": "you@example.org", "url": "https://mirror.example.org/simple", "names": "trackers no-waste", "repository": "me/weights",
-    "key": "0123456789abcdef", "arguments": '--flag "a b" --other=1#2', "positive": "1e-05", "nonnegative": ".01", "decay": "0.95",
-    "share": "0.5", "frames32": "16", "limit": "5", "workers": "3", "list": "['a b','c']",
+    "email": "you@example.org", "url": "https://mirror.example.org/simple", "names": "trackers no-waste",
+    "repository": "me/weights", "key": "0123456789abcdef", "arguments": '--flag "a b" --other=1#2', "positive": "1e-05",
+    "nonnegative": ".01", "decay": "0.95", "share": "0.5", "frames32": "16", "limit": "5", "workers": "3", "list": "['a b','c']",
 }  # fmt: skip
-WRONG = {kind: "~ wrong !" for kind in VALID} | {"arguments": "no flag", "list": "a,b"}
+WRONG = dict.fromkeys(VALID, "~ wrong !") | {"arguments": "no flag", "list": "a,b"}
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -173,7 +173,8 @@ def test_the_token_is_neither_sent_nor_stored(desktop: Watched) -> None:
     assert TOKEN not in page.url
     assert asked == []
     stored = page.evaluate(
-        "async () => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, (await indexedDB.databases()).length])"
+        """async () => JSON.stringify(
+            [{...localStorage}, {...sessionStorage}, document.cookie, (await indexedDB.databases()).length])"""
     )
     assert TOKEN not in stored
     assert stored.endswith('"",0]')
