@@ -89,19 +89,20 @@ class PageMacros:
     def repositories_table(self) -> str:
         """The four repositories."""
         rows = []
+        comma, brackets = ("、", "（{}）") if self._language == "zh" else (", ", " ({})")
         for number, repository in enumerate(self._facts.hub.repositories, 1):
             parts = []
             for content in repository.contents:
                 count = f"{content.count} × " if content.count else ""
-                extra = ", ".join(part for part in (content.size or "", self._say(content.note)) if part)
-                parts.append(f"{count}`{content.path}`" + (f" ({extra})" if extra else ""))
+                extra = comma.join(part for part in (content.size or "", self._say(content.note)) if part)
+                parts.append(f"{count}`{content.path}`" + (brackets.format(extra) if extra else ""))
             checked = repository.verified
             state = f"✅ {checked.date}" if checked else EXPECTED[self._language]
             rows.append(
                 [
                     str(number),
                     f"`{repository.name}`",
-                    ", ".join(parts),
+                    comma.join(parts),
                     repository.size,
                     self._say(repository.used_by),
                     state,
