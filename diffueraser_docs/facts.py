@@ -352,6 +352,8 @@ class Setting(Fact):
     workers: int | None = None
     precision: Literal["fp16", "bf16"] = "fp16"
     steps_per_second: float | None = Field(default=None, gt=0)
+    frames_per_second: float | None = None
+    """Where rounding makes it another number than steps × frames × batch."""
     memory: tuple[float, float, float] | None = None
     """GiB allocated by torch, reserved by torch, and shown by nvidia-smi; None: it ran out of memory."""
 

@@ -207,7 +207,7 @@ class PageMacros:
                 slash = "/" if below or full in folders else ""
                 line = f"{prefix}{'└── ' if last else '├── '}{name}{slash}"
                 note = notes.get(full, "")
-                lines.append(f"{line:<58}# {note}" if note else line)
+                lines.append(f"{line:<50}# {note}" if note else line)
                 draw(below, prefix + ("    " if last else "│   "), f"{full}/")
 
         draw(children, "", "")

@@ -72,7 +72,7 @@ class SiteMacros(PageMacros):
         words += [setting.precision] if setting.precision != "fp16" else []
         words += [f"{setting.workers} {self._word('workers')}"] if setting.workers else []
         words += [self._word(name) for name in ("upstream", "cached") if getattr(setting, name)]
-        return ", ".join(words)
+        return self._word("comma").join(words)
 
     def settings_figure(self, stage: str) -> str:
         """Memory and speed of the measured settings of a stage, as a table with bars."""
@@ -113,7 +113,7 @@ class SiteMacros(PageMacros):
 
     def parameter(self, parameter: Parameter) -> str:
         """One training parameter: meaning, defaults of both stages, cost, and when to change it."""
-        defaults = "; ".join(f"{self._word(stage)} {self._default(parameter, stage)}" for stage in STAGES)
+        defaults = self._word("semicolon").join(f"{self._word(stage)} {self._default(parameter, stage)}" for stage in STAGES)
         effects = self._facts.training.effects
         return "\n".join(
             [

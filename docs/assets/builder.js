@@ -142,10 +142,10 @@
     const show = (name, text) => say(document.querySelector(`[data-estimate="${name}"]`), text);
     show("disk", `${Math.round(found.disk)} GB`);
     const jobs = found.hours === null ? 0 : Math.ceil(found.hours / slurmHours(valueOf(values, "TRAIN_TIME")));
-    show("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours} (${words.jobs}: ${jobs})`);
+    show("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours}${words.comma}${words.jobs}${words.colon}${jobs}`);
     for (const [stage, each] of Object.entries(found.stages)) {
       const amount = each.memory === null ? `≥ ${each.floor.toFixed(1)} ${words.floor}` : `${each.memory} GiB`;
-      show(stage, `${amount}: ${words[`verdict_${each.verdict}`]}`);
+      show(stage, amount + words.colon + words[`verdict_${each.verdict}`]);
     }
     return found;
   };
@@ -169,7 +169,7 @@
       else input.placeholder = shown;
     }
     output.textContent = write(values, version);
-    problems.textContent = wrong.size ? `${wrong.size} ${words.problems}: ${[...wrong.keys()].join(", ")}` : "";
+    problems.textContent = wrong.size ? `${wrong.size} ${words.problems}${words.colon}${[...wrong.keys()].join(words.comma)}` : "";
     for (const id of ["builder-copy", "builder-download"]) document.getElementById(id).disabled = wrong.size > 0;
     if (!wrong.size) showEstimates(values);
   };
