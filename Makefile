@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs render check serve test test-fast lint format bench lock clean
+.PHONY: docs render check serve test test-fast reliability kills lint format bench lock clean
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
@@ -28,6 +28,13 @@ test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser
 	$(BIN)/pytest --numprocesses=auto -m "not cluster and not browser and not network"
+
+reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, for the page Reliability
+	$(BIN)/pytest -m fault --reliability diffueraser_docs/facts/reliability.yaml
+	$(MAKE) docs
+
+kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/cluster/test_random_kills.py
 
 lint: $(VENV)/test.stamp  ## Python, Markdown, scripts and their embeddings
 	$(BIN)/ruff check .

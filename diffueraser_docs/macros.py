@@ -24,6 +24,10 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
         "en": ["You see", "Why", "Do"],
         "zh": ["看到的提示", "原因", "处理办法"],
     },
+    "reliability": {
+        "en": ["Fault", "Step", "Outcome", "Cases", "Longest case", "Downloaded twice", "Steps trained twice"],
+        "zh": ["故障", "步骤", "结果", "用例数", "最长用时", "重复下载", "重复训练步数"],
+    },
     "repairs": {
         "en": ["Repair", "What it mends", "Without it"],
         "zh": ["修补", "修正什么", "不修补时"],
@@ -71,6 +75,7 @@ class PageMacros:
             "facts": self._facts,
             "hub": self._facts.hub,
             "project": self._facts.project,
+            "reliability": self._facts.reliability,
             "groups": self._facts.configuration.groups,
             "training_groups": self._facts.training.groups,
             "script_names": list(self._scripts),
@@ -187,6 +192,16 @@ class PageMacros:
                 lines.append(f"  {source} --> {step.id}")
             previous = step.id
         return "\n".join(["```mermaid", *lines, "```"])
+
+    def reliability_table(self) -> str:
+        """The fault matrix."""
+        names, rows = self._facts.faults, []
+        for result in self._facts.reliability.results:
+            again = "–" if result.repeated_bytes is None else f"{result.repeated_bytes / 1e6:.1f} MB"
+            steps = "–" if result.repeated_steps is None else str(result.repeated_steps)
+            words = (names.faults[result.fault], names.steps[result.step], names.outcomes[result.outcome])
+            rows.append([*(self._say(text) for text in words), str(result.cases), f"{result.seconds} s", again, steps])
+        return markdown_table(HEADINGS["reliability"][self._language], rows)
 
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""

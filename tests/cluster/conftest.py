@@ -98,7 +98,7 @@ class _Prepared(dict[str, Project]):
 
 
 @pytest.fixture
-def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[str], Project]:  # noqa: ARG001
+def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[str], Project]:
     """A folder after setup and before training, with config.env as the two edits left it."""
 
     def get(version: str = "non-prompt") -> Project:
@@ -125,7 +125,7 @@ def environment_built(
 
 
 @pytest.fixture
-def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:  # noqa: ARG001
+def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:
     """A folder in which nothing is downloaded yet; tools and environment are there."""
     project = environment_built
     project.hub = hub
