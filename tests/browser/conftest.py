@@ -155,7 +155,7 @@ def open_context(browser: Browser, origin: str) -> Iterator[Callable[..., Watche
             permissions=["clipboard-read", "clipboard-write"],
             reduced_motion="reduce",
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         watched = watch(context.new_page(), origin)
         made.append((context, watched))
         return watched

@@ -12,6 +12,7 @@ from diffueraser_docs.render import ROOT, SCRIPTS
 from tests.browser import LANGUAGES, address, page_names
 from tests.browser.conftest import Visit, Watched
 
+
 @cache
 def places(file: Path) -> set[str]:
     """The anchors of a built page."""
@@ -114,7 +115,9 @@ SEARCHES = [
 @pytest.mark.parametrize(("language", "words", "place"), SEARCHES)
 def test_search_finds_the_place(desktop: Watched, language: str, words: str, place: str) -> None:
     page = desktop.open(address("index", language))
+    page.wait_for_load_state("networkidle")  # the index is there
     page.keyboard.press("/")  # the key that opens the search
+    page.wait_for_function("document.activeElement.matches('.md-search__input')")
     page.keyboard.insert_text(words)
     page.wait_for_selector(".md-search-result__item a")
     page.wait_for_timeout(300)
