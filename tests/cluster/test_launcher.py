@@ -36,7 +36,7 @@ def test_each_problem_is_said_at_once_and_nothing_is_submitted(new_project: NewP
     )  # fmt: skip
     started = time.monotonic()
     result = project.bash("setup_and_train.sbatch", HF_ENDPOINT="")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert result.returncode == 1
     for text in (
         r"config.env line 3: TRAIN_VERSION=promt: must be prompt or non-prompt",

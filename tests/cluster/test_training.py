@@ -18,12 +18,12 @@ Ready = Callable[..., Project]
 OUTPUT = "finetune-stage1"
 
 
-def train(project: Project, *options: str, gpus: int = 2, timeout: float = 240, **env: str) -> str:
+def train(project: Project, *options: str, gpus: int = 1, timeout: float = 240, **env: str) -> str:
     """Submit training and give its end."""
     return project.lab.wait(submit(project, *options, gpus=gpus, **env), timeout)
 
 
-def submit(project: Project, *options: str, gpus: int = 2, **env: str) -> int:
+def submit(project: Project, *options: str, gpus: int = 1, **env: str) -> int:
     """Submit training."""
     return project.sbatch(
         f"--gres=gpu:{gpus}", f"--cpus-per-task={gpus * 3}", "--mem=8G", *options, "02_train.sbatch", NUM_GPUS=str(gpus), **env
@@ -85,7 +85,7 @@ def test_batches_above_one_and_other_flags_work(ready: Ready) -> None:
     project = ready()
     no_validation = {f"STAGE1_VALIDATION_{name}": "[]" for name in ("IMAGE", "MASK", "PROMPT")}
     batches = {"STAGE1_TRAIN_BATCH_SIZE": "2", "STAGE2_TRAIN_BATCH_SIZE": "2", "STAGE1_GRADIENT_ACCUMULATION_STEPS": "2"}
-    state = train(project, **dict[str, Any](**no_validation, **batches, STAGE2_SET_GRADS_TO_NONE="yes"))
+    state = train(project, gpus=2, **dict[str, Any](**no_validation, **batches, STAGE2_SET_GRADS_TO_NONE="yes"))
     assert state == "COMPLETED", log(project) + trainer_log(project)[-3000:]
     assert (project.record("non-prompt", 1)["step"], project.record("non-prompt", 2)["step"]) == (12, 12)
     assert re.search(r"STAGE1_TRAIN_BATCH_SIZE +2 +environment", log(project))

@@ -14,7 +14,7 @@ from tests.cluster.project import Project
 from tests.cluster.test_setup_faults import Record
 from tests.cluster.test_training import Ready, log, submit, train, trainer_log
 
-SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "1"}
+SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.7", "gpus": 2}
 INTERVAL = 5
 Lost = Callable[[int], None]
 
@@ -30,7 +30,7 @@ def project(ready: Ready, undisturbed: dict[str, bytes]) -> Project:
     """A folder after setup, when it is known what weights an undisturbed run gives."""
     project = ready()
     if not undisturbed:
-        assert train(project) == "COMPLETED", log(project)
+        assert train(project, gpus=2) == "COMPLETED", log(project)
         undisturbed.update(project.weights("non-prompt"))
         project.forget_training()
     return project
@@ -94,7 +94,7 @@ def trainers(project: Project) -> list[psutil.Process]:
 
 @pytest.mark.fault("time limit", "stage 1", "comes back")
 def test_the_time_limit_in_stage_1(project: Project, undisturbed: dict[str, bytes], assert_little_is_lost: Lost) -> None:
-    job = submit(project, "--time=30", "--signal=B:USR1@60", STAGE="1", STANDIN_STEP_SECONDS="4")
+    job = submit(project, "--time=30", "--signal=B:USR1@60", gpus=2, STAGE="1", STANDIN_STEP_SECONDS="4")
     wait_for_step(project, INTERVAL + 1)
     hours, minutes, _ = (int(part) for part in project.lab.job(job)["RunTime"].split(":"))
     project.lab.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={hours * 60 + minutes + 2}"], project.folder)
@@ -140,7 +140,7 @@ def test_requeued_by_hand(project: Project, undisturbed: dict[str, bytes], asser
 def test_a_node_fails(
     project: Project, undisturbed: dict[str, bytes], nodes: int, fault: str, assert_little_is_lost: Lost
 ) -> None:
-    job = submit(project, f"--nodes={nodes}", gpus=2 // nodes, NUM_NODES=str(nodes), **SLOW)
+    job = submit(project, f"--nodes={nodes}", NUM_NODES=str(nodes), **{**SLOW, "gpus": 2 // nodes})
     wait_for_step(project, INTERVAL + 1)
     before = step_now(project)
     victim = "g1" if nodes == 1 else "g2"
@@ -214,7 +214,7 @@ def test_scancel_is_the_end_until_it_is_submitted_again(project: Project, undist
     assert project.lab.wait(job, 60) == "CANCELLED"
     wait_for(lambda: not trainers(project), "no trainer is left", 30)
     assert len(starts(project)) == 1, "it was started again"
-    assert train(project) == "COMPLETED", log(project)
+    assert train(project, gpus=2) == "COMPLETED", log(project)
     assert starts(project)[-1] >= INTERVAL
     assert project.weights("non-prompt") == undisturbed
 

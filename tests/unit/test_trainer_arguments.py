@@ -4,6 +4,7 @@ import argparse
 import ast
 import random
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.trainer import code
 CALL = """
 source ./02_train.sbatch
 find_config "$PWD/02_train.sbatch"; load_config
-NODES=2 GPUS=3 HEAD_ADDRESS=10.0.0.1 PORT=20001
+NODES=2 GPUS=3 HEAD_ADDRESS=10.0.0.1 SLURM_JOB_ID=36007
 launcher_arguments "$1"
 trainer_arguments "$1" 0 "$2" "$3"
 printf '%s\\0' "${arguments[@]}"
@@ -120,9 +121,14 @@ def test_the_launcher_gets_nodes_processes_and_the_trainers_precision(tmp_path: 
         "--num_processes 6",
         "--multi_gpu",
         "--main_process_ip 10.0.0.1",
-        "--main_process_port 20001",
     ):
         assert words in text.split("train_DiffuEraser")[0]
+    port = int(arguments[arguments.index("--main_process_port") + 1])
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", port))
+        busy.listen()
+        again = launched(tmp_path, "stage1", "prompt")
+    assert int(again[again.index("--main_process_port") + 1]) > port >= 20007, "a port that something listens on is not taken"
     assert text.count("--mixed_precision bf16") == 2, "launcher and trainer must agree"
 
 
