@@ -5,10 +5,11 @@ import os
 import sys
 
 from jinja2 import TemplateSyntaxError, UndefinedError
+from rich.console import Console
 
 from .check import check_all
 from .facts import FactError, facts
-from .hub import record, verify_hub
+from .hub import record, results_table, verify_hub
 from .render import render_all, write
 
 
@@ -34,8 +35,8 @@ def _check(_: argparse.Namespace) -> int:
 
 def _verify_hub(arguments: argparse.Namespace) -> int:
     results = verify_hub(os.environ.get("HF_TOKEN"), os.environ.get("HF_ENDPOINT"))
-    for result in results:
-        print(f"{result.repository:36} {result.state:14} {result.files:8} files {result.size_bytes:16,} bytes  {result.details}")
+    console = Console()
+    Console(width=None if console.is_terminal else 200).print(results_table(results))
     if arguments.update:
         record(results)
     states = {result.state for result in results}

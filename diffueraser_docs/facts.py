@@ -130,6 +130,10 @@ class Parameter(Fact):
     meaning: Text
     change: Text
     """When to change it, and what it costs in memory and speed."""
+    memory: str = "none"
+    """Effect on GPU memory: a name of the table `effects`."""
+    speed: str = "none"
+    """Effect on speed: a name of the table `effects`."""
     source: str | None = None
 
     @property
@@ -164,6 +168,8 @@ class Training(Fact):
     """GiB of GPU memory from which a stage runs without gradient checkpointing."""
     useful_workers: dict[Stage, int]
     """Most data-loader workers per GPU that make a stage faster."""
+    effects: dict[str, Text]
+    """What a parameter does to GPU memory or speed, in words."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -175,6 +181,9 @@ class Training(Fact):
         for parameter in self.parameters:
             if parameter.group not in groups:
                 raise ValueError(f"{parameter.flag}: unknown group {parameter.group!r}")
+            for effect in (parameter.memory, parameter.speed):
+                if effect not in self.effects:
+                    raise ValueError(f"{parameter.flag}: unknown effect {effect!r}")
         return self
 
 
@@ -196,6 +205,10 @@ class Content(Fact):
     count: int | None = None
     """How many folders match the pattern."""
     size: str | None = None
+    size_bytes: int | None = None
+    """Size of the file, for verify-hub."""
+    members: list[str] = []
+    """What each of the folders must hold; a trailing slash marks a folder."""
     note: Text | None = None
     needed: bool = True
     """Setup cannot do without it."""
@@ -302,7 +315,19 @@ class Project(Fact):
     rewritten: list[str]
     """Name patterns of the files that are rewritten."""
     repairs: list[Repair]
+    flow: list["FlowStep"]
     tree: list["TreeEntry"]
+
+
+class FlowStep(Fact):
+    """One box of the diagram of what happens; each follows the one before it unless `after` names another."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+$")
+    place: Literal["login", "cpu", "gpu", "disk"]
+    """Where it runs: a login node, a job without GPUs, a job with GPUs; disk: not a step but its result."""
+    title: Text
+    note: Text
+    after: str | None = None
 
 
 class TreeEntry(Fact):
@@ -312,6 +337,131 @@ class TreeEntry(Fact):
     """Below PROJECT_HOME; a trailing slash marks a folder."""
     note: Text | None = None
     versions: list[Version] = ["non-prompt", "prompt"]
+
+
+class Setting(Fact):
+    """One measured way to train a stage."""
+
+    stage: Stage
+    nframes: int
+    batch: int
+    checkpointing: bool
+    upstream: bool = False
+    """Upstream's code as it is, before the repairs."""
+    cached: bool = False
+    """The data came from memory: the loader's share is not in the speed."""
+    workers: int | None = None
+    precision: Literal["fp16", "bf16"] = "fp16"
+    steps_per_second: float | None = Field(default=None, gt=0)
+    frames_per_second: float | None = None
+    """Where rounding makes it another number than steps × frames × batch."""
+    memory: tuple[float, float, float] | None = None
+    """GiB allocated by torch, reserved by torch, and shown by nvidia-smi; None: it ran out of memory."""
+
+
+class Loading(Fact):
+    """Samples per second that one and two data-loader workers deliver."""
+
+    source: str
+    nframes: int
+    workers: tuple[float, float]
+
+
+class Saving(Fact):
+    """What is done between the steps of a stage, in seconds, and what it leaves on disk."""
+
+    checkpoint_gb: float
+    save_seconds: float
+    load_seconds: float
+    convert_seconds: float
+    converted_gib: tuple[float, float]
+    """unet_main and brushnet."""
+    validation_seconds: float
+
+
+class Measured(Fact):
+    """The measured figures, with what they hold for."""
+
+    source: str
+    machine: Text
+    caveats: list[Text]
+    findings: list[Text]
+    gpu_sizes: list[int]
+    """GPU memory in GB that the builder offers."""
+    trained_millions: dict[Stage, float]
+    validation_peak: dict[Stage, float]
+    """GiB that nvidia-smi showed during validation, gradient checkpointing off."""
+    resolution: int
+    settings: list[Setting]
+    cached_fp16_steps_per_second: float
+    """Stage 1 as in the second setting, but with data from memory: what the other cached ones compare with."""
+    loading: list[Loading]
+    saving: dict[Stage, Saving]
+
+
+class Recipe(Fact):
+    """An answer to "what do I set when …", as a part of config.env."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: Text
+    text: Text
+    """May hold placeholders for the estimates of its lines."""
+    gpu_gib: int
+    lines: list[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*=\S+$")]] = Field(min_length=1)
+
+    def values(self) -> dict[str, str]:
+        """The lines as names and values."""
+        return dict(line.split("=", 1) for line in self.lines)
+
+
+class Guide(Fact):
+    """Recipes of the training-parameter guide."""
+
+    source: str
+    recipes: list[Recipe]
+
+
+class Message(Fact):
+    """What a script may print when something is wrong."""
+
+    text: str = Field(pattern=r"[A-Za-z]{3}")
+    """Its constant words; … stands for what changes."""
+    shown: str | None = None
+    """What the page shows instead, where the constant words alone say too little."""
+    group: str
+    cause: Text
+    cure: Text
+    common: bool = False
+    """Frequent enough for the README."""
+    trainer: bool = False
+    """Printed by the trainer or Slurm, not by the scripts."""
+
+
+class Messages(Fact):
+    """Every error message, for the troubleshooting page."""
+
+    source: str
+    groups: list[Group]
+    messages: list[Message]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        groups = {group.name for group in self.groups}
+        seen: set[str] = set()
+        for message in self.messages:
+            if message.group not in groups:
+                raise ValueError(f"{message.text}: unknown group {message.group!r}")
+            if message.text in seen:
+                raise ValueError(f"{message.text} stands twice")
+            seen.add(message.text)
+        return self
+
+
+class Words(Fact):
+    """Words of tables, figures and the builder."""
+
+    source: str
+    words: dict[str, Text]
 
 
 class Faults(Fact):
@@ -355,6 +505,10 @@ class Facts(Fact):
     hub: Hub
     environment: Environment
     project: Project
+    measured: Measured
+    guide: Guide
+    messages: Messages
+    words: Words
     faults: Faults
     reliability: Reliability
 

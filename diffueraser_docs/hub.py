@@ -4,16 +4,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import yaml
 from httpx2 import TransportError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from rich.table import Table
 
 from .facts import FACTS, Content, Facts, Repository, facts
 
 POINTER_BYTES = 200
+NEVER_SMALL = (".jpg", ".png", ".mp4", ".tar", ".gz", ".safetensors", ".bin")
+TOLERANCE = 0.1
+"""The sizes of the facts are rounded and do not say whether a GB is 10^9 or 2^30 bytes."""
+State = Literal["verified", "differs", "no access", "not reachable"]
+COLOURS: dict[State, str] = {"verified": "green", "differs": "red", "no access": "yellow", "not reachable": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -21,49 +29,92 @@ class HubResult:
     """What the Hub says of one repository."""
 
     repository: str
-    state: str
-    """verified, differs, no access or not reachable."""
+    state: State
+    """Verified, or it differs from the facts, or this token may not read it, or the Hub could not be asked."""
     details: str
     files: int = 0
     size_bytes: int = 0
     commit: str = ""
 
 
-def _missing(content: Content, paths: list[str]) -> str | None:
-    if content.path.endswith("/"):
-        pattern = content.path.rstrip("/")
-        folders = {path.split("/")[0] for path in paths if "/" in path}
-        found = [folder for folder in folders if fnmatch(folder, pattern)]
-        if content.count is not None and len(found) != content.count:
-            return f"{len(found)} instead of {content.count} folders {content.path}"
-        return None if found else f"no folder {content.path}"
-    return None if content.path in paths else f"no file {content.path}"
+def _folder_problems(content: Content, paths: list[str]) -> list[str]:
+    pattern = content.path.rstrip("/")
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        folder, _, below = path.partition("/")
+        if below and fnmatch(folder, pattern):
+            found.setdefault(folder, set()).add(below.split("/")[0] + ("/" if "/" in below else ""))
+    if content.count is not None and len(found) != content.count:
+        return [f"{len(found)} instead of {content.count} folders {content.path}"]
+    if not found:
+        return [f"no folder {content.path}"]
+    problems = []
+    for member in content.members:
+        lacking = sorted(folder for folder, members in found.items() if member not in members)
+        if lacking:
+            problems.append(f"{len(lacking)} folders without {member}, such as {lacking[0]}")
+    return problems
+
+
+def _file_problems(content: Content, sizes: dict[str, int]) -> list[str]:
+    if content.path not in sizes:
+        return [f"no file {content.path}"]
+    if content.size_bytes and not _about(sizes[content.path], content.size_bytes):
+        return [f"{content.path} has {sizes[content.path]:,} bytes instead of about {content.size_bytes:,}"]
+    return []
+
+
+def _about(size: int, expected: int) -> bool:
+    return abs(size - expected) <= TOLERANCE * expected
+
+
+def _pointer_problems(api: HfApi, data: Facts, name: str, sizes: dict[str, int]) -> list[str]:
+    """Git-LFS pointers where files should be: small ones are looked into, one per folder, since a folder was lost at a time."""
+    suspects: dict[str, list[str]] = {}
+    for path, size in sizes.items():
+        if size < POINTER_BYTES and path.endswith(NEVER_SMALL):
+            suspects.setdefault(path.rpartition("/")[0], []).append(path)
+    pointers: list[str] = []
+    with TemporaryDirectory() as folder:
+        for paths in suspects.values():
+            file = api.hf_hub_download(name, paths[0], repo_type=data.hub.repo_type, local_dir=folder)
+            if Path(file).read_bytes().startswith(data.hub.pointer_line.encode()):
+                pointers += paths
+    return [f"{len(pointers)} Git-LFS pointers instead of files, such as {pointers[0]}"] if pointers else []
+
+
+def _compare(api: HfApi, data: Facts, repository: Repository, name: str) -> HubResult:
+    info = api.repo_info(name, repo_type=data.hub.repo_type)
+    tree = api.list_repo_tree(name, repo_type=data.hub.repo_type, recursive=True, revision=info.sha)
+    sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+    wrong: list[str] = []
+    for content in repository.contents:
+        is_folder = content.path.endswith("/")
+        wrong += _folder_problems(content, list(sizes)) if is_folder else _file_problems(content, sizes)
+    wrong += _pointer_problems(api, data, name, sizes)
+    size = sum(sizes.values())
+    if not _about(size, repository.size_bytes):
+        wrong.append(f"{size:,} bytes instead of about {repository.size_bytes:,}")
+    details = "; ".join(wrong) or "files, folders and size as expected"
+    return HubResult(repository.name, "differs" if wrong else "verified", details, len(sizes), size, info.sha or "")
 
 
 def verify_repository(api: HfApi, data: Facts, repository: Repository) -> HubResult:
-    """Compare one repository's files, folders and size with the facts."""
+    """Compare one repository's files, folders, sizes and pointer texts with the facts."""
     name = f"{data.hub.organisation}/{repository.name}"
     try:
-        info = api.repo_info(name, repo_type=data.hub.repo_type)
-        tree = api.list_repo_tree(name, repo_type=data.hub.repo_type, recursive=True)
-        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+        return _compare(api, data, repository, name)
     except RepositoryNotFoundError as error:
-        state = "no access" if error.response.status_code in (401, 403) else "differs"
-        return HubResult(repository.name, state, "no such repository, or this token may not read it")
+        if error.response.status_code in (401, 403):
+            return HubResult(repository.name, "no access", f"this token may not read it ({error.response.status_code})")
+        return HubResult(repository.name, "differs", "no such repository, or a private one that this token does not see (404)")
     except HfHubHTTPError as error:
-        state = "no access" if error.response.status_code in (401, 403) else "not reachable"
-        return HubResult(repository.name, state, str(error).splitlines()[0])
+        status = error.response.status_code
+        if status in (401, 403):
+            return HubResult(repository.name, "no access", f"the token is not known or may not read it ({status})")
+        return HubResult(repository.name, "not reachable", f"the Hub answers {status}")
     except (OSError, TransportError) as error:
-        return HubResult(repository.name, "not reachable", str(error).splitlines()[0])
-    paths = [file.path for file in files]
-    wrong = [reason for content in repository.contents if (reason := _missing(content, paths))]
-    pointers = [f.path for f in files if f.size < POINTER_BYTES and f.path.endswith((".jpg", ".png", ".mp4", ".tar", ".gz"))]
-    wrong += [f"{len(pointers)} files have the size of a Git-LFS pointer, such as {pointers[0]}"] if pointers else []
-    size = sum(file.size for file in files)
-    if abs(size - repository.size_bytes) > 0.1 * repository.size_bytes:
-        wrong.append(f"{size:,} bytes instead of about {repository.size_bytes:,}")
-    details = "; ".join(wrong) or "files and size as expected"
-    return HubResult(repository.name, "differs" if wrong else "verified", details, len(files), size, info.sha or "")
+        return HubResult(repository.name, "not reachable", (str(error) or type(error).__name__).splitlines()[0])
 
 
 def verify_hub(token: str | None, endpoint: str | None = None, data: Facts | None = None) -> list[HubResult]:
@@ -78,23 +129,36 @@ def verify_hub(token: str | None, endpoint: str | None = None, data: Facts | Non
         One result per repository, in the order of the facts.
     """
     data = data or facts()
-    api = HfApi(endpoint=endpoint or data.hub.endpoint, token=token)
+    api = HfApi(endpoint=endpoint or data.hub.endpoint, token=token or False)
     return [verify_repository(api, data, repository) for repository in data.hub.repositories]
 
 
+def results_table(results: list[HubResult]) -> Table:
+    """The results, for the terminal."""
+    table = Table("Repository", "State", "Files", "Bytes", "Details", title="What the Hub holds")
+    for result in results:
+        state = f"[{COLOURS[result.state]}]{result.state}"
+        table.add_row(result.repository, state, f"{result.files:,}", f"{result.size_bytes:,}", result.details)
+    return table
+
+
 def record(results: list[HubResult], folder: Path = FACTS) -> None:
-    """Write the results of verified repositories into hub.yaml, leaving its comments and order alone."""
+    """Write what was verified into hub.yaml, leaving its comments and order alone.
+
+    A repository that differs loses the entry of an earlier day; one that could not be asked keeps it.
+    """
     path = folder / "hub.yaml"
     today = datetime.now(UTC).date()
-    by_name = {result.repository: result for result in results if result.state == "verified"}
+    checked = {result.repository: result for result in results if result.state in ("verified", "differs")}
     lines, current = [], None
     for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("  verified:") and current in by_name:
+        if line.startswith("  verified:") and current in checked:
             continue
         lines.append(line)
         if line.startswith("- name: "):
             current = yaml.safe_load(line[2:])["name"]
-            if result := by_name.get(current):
+            result = checked.get(current)
+            if result and result.state == "verified":
                 entry = {"date": today, "commit": result.commit, "files": result.files, "size_bytes": result.size_bytes}
                 lines.append(f"  verified: {yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=1000).strip()}")
     part = path.with_suffix(".part")

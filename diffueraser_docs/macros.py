@@ -1,10 +1,11 @@
 """Macros of READMEs and site pages: tables, tree and scripts, made from the facts in one language."""
 
-from collections.abc import Callable
+import re
 from html import escape
 from typing import Any
 
-from .facts import STAGES, Facts, Text
+from .estimates import estimate_disk
+from .facts import STAGES, VERSIONS, Facts, Parameter, Stage, Text
 
 HEADINGS: dict[str, dict[str, list[str]]] = {
     "repositories": {
@@ -19,6 +20,10 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
         "en": ["Parameter", "Stage 1", "Stage 2", "Meaning", "When to change it"],
         "zh": ["参数", "阶段 1", "阶段 2", "含义", "何时修改"],
     },
+    "messages": {
+        "en": ["You see", "Why", "Do"],
+        "zh": ["看到的提示", "原因", "处理办法"],
+    },
     "reliability": {
         "en": ["Fault", "Step", "Outcome", "Cases", "Longest case", "Downloaded twice", "Steps trained twice"],
         "zh": ["故障", "步骤", "结果", "用例数", "最长用时", "重复下载", "重复训练步数"],
@@ -29,17 +34,22 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
     },
 }
 EXPECTED = {"en": "expected, not checked yet", "zh": "预期值，尚未核对"}
-TRAINER = {"en": "trainer: ", "zh": "训练脚本："}
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _table(headings: list[str], rows: list[list[str]]) -> str:
+def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
+    """A table as Markdown has it."""
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def join_chinese_lines(text: str) -> str:
+    """Join lines that break between Chinese characters: Markdown would show a space there."""
+    return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
 
 
 class PageMacros:
@@ -54,9 +64,28 @@ class PageMacros:
     def _say(self, text: Text | None) -> str:
         return "" if text is None else str(getattr(text, self._language))
 
-    def script(self, name: str) -> str:
+    def _word(self, name: str) -> str:
+        return self._say(self._facts.words.words[name])
+
+    def names(self) -> dict[str, Any]:
+        """What a page may use: the macros and the facts."""
+        macros = {name: getattr(self, name) for name in dir(self) if not name.startswith("_") and name != "names"}
+        return {
+            **macros,
+            "facts": self._facts,
+            "hub": self._facts.hub,
+            "project": self._facts.project,
+            "reliability": self._facts.reliability,
+            "groups": self._facts.configuration.groups,
+            "training_groups": self._facts.training.groups,
+            "script_names": list(self._scripts),
+            "language": self._language,
+        }
+
+    def script(self, name: str, *, numbered: bool = False) -> str:
         """A script, byte for byte, as a fenced code block."""
-        return f"```bash\n{self._scripts[name]}```"
+        options = ' linenums="1"' if numbered else ""
+        return f"```bash{options}\n{self._scripts[name]}```"
 
     def folded_script(self, name: str) -> str:
         """A script, byte for byte, folded."""
@@ -65,25 +94,26 @@ class PageMacros:
     def repositories_table(self) -> str:
         """The four repositories."""
         rows = []
+        comma, brackets = ("、", "（{}）") if self._language == "zh" else (", ", " ({})")
         for number, repository in enumerate(self._facts.hub.repositories, 1):
             parts = []
             for content in repository.contents:
                 count = f"{content.count} × " if content.count else ""
-                extra = ", ".join(part for part in (content.size or "", self._say(content.note)) if part)
-                parts.append(f"{count}`{content.path}`" + (f" ({extra})" if extra else ""))
+                extra = comma.join(part for part in (content.size or "", self._say(content.note)) if part)
+                parts.append(f"{count}`{content.path}`" + (brackets.format(extra) if extra else ""))
             checked = repository.verified
             state = f"✅ {checked.date}" if checked else EXPECTED[self._language]
             rows.append(
                 [
                     str(number),
                     f"`{repository.name}`",
-                    ", ".join(parts),
+                    comma.join(parts),
                     repository.size,
                     self._say(repository.used_by),
                     state,
                 ]
             )
-        return _table(HEADINGS["repositories"][self._language], rows)
+        return markdown_table(HEADINGS["repositories"][self._language], rows)
 
     def configuration_table(self, group: str) -> str:
         """The variables of one group of config.env."""
@@ -98,7 +128,17 @@ class PageMacros:
             for v in self._facts.configuration.variables
             if v.group == group
         ]
-        return _table(HEADINGS["configuration"][self._language], rows)
+        return markdown_table(HEADINGS["configuration"][self._language], rows)
+
+    def _default(self, parameter: Parameter, stage: Stage) -> str:
+        plain, prompt = (parameter.default(stage, version) for version in VERSIONS)
+        if plain:
+            return f"`{plain}`" if plain == prompt else f"`{plain}` (`{prompt}` {self._word('in_prompt')})"
+        return (
+            f"`{parameter.trainer_default}` ({self._word('trainer_default')})"
+            if parameter.trainer_default
+            else self._word("unset")
+        )
 
     def parameters_table(self, group: str | None = None, *, common: bool = False) -> str:
         """The training parameters: of one group, or those that people change."""
@@ -106,12 +146,7 @@ class PageMacros:
         for parameter in self._facts.training.parameters:
             if (group and parameter.group != group) or (common and not parameter.common):
                 continue
-            defaults = []
-            for stage in STAGES:
-                plain, prompt = (parameter.default(stage, version) for version in ("non-prompt", "prompt"))
-                value = plain if plain == prompt else f"{plain} / {prompt} (prompt)"
-                trainer = parameter.trainer_default
-                defaults.append(f"`{value}`" if value else (TRAINER[self._language] + f"`{trainer}`" if trainer else "–"))
+            defaults = [self._default(parameter, stage) for stage in STAGES]
             rows.append(
                 [
                     f"`{parameter.variable}`",
@@ -120,12 +155,43 @@ class PageMacros:
                     self._say(parameter.change),
                 ]
             )
-        return _table(HEADINGS["parameters"][self._language], rows)
+        return markdown_table(HEADINGS["parameters"][self._language], rows)
+
+    def messages_table(self) -> str:
+        """The error messages that people meet most, for the README."""
+        rows = [
+            [f"`{m.shown or m.text}`", *(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", self._say(text)) for text in (m.cause, m.cure))]
+            for m in self._facts.messages.messages
+            if m.common
+        ]
+        return markdown_table(HEADINGS["messages"][self._language], rows)
+
+    def example(self, name: str) -> str:
+        """What config.env shows for a variable."""
+        return next(v.shown or v.default for v in self._facts.configuration.variables if v.name == name)
+
+    def download_gigabytes(self) -> int:
+        """GB that come down."""
+        return int(sum(repository.size_bytes for repository in self._facts.hub.repositories) / 1e9)
+
+    def disk_gigabytes(self) -> int:
+        """GB on disk when all is done, with the defaults."""
+        return round(estimate_disk(self._facts, {}))
 
     def repairs_table(self) -> str:
         """The guarded repairs of upstream's code."""
         rows = [[f"`{r.name}`", self._say(r.meaning), self._say(r.without)] for r in self._facts.project.repairs]
-        return _table(HEADINGS["repairs"][self._language], rows)
+        return markdown_table(HEADINGS["repairs"][self._language], rows)
+
+    def flow_chart(self) -> str:
+        """What happens, as a Mermaid diagram, which GitHub draws."""
+        lines, previous = ["flowchart LR"], None
+        for step in self._facts.project.flow:
+            lines.append(f'  {step.id}["{self._say(step.title)}"]')
+            if source := step.after or previous:
+                lines.append(f"  {source} --> {step.id}")
+            previous = step.id
+        return "\n".join(["```mermaid", *lines, "```"])
 
     def reliability_table(self) -> str:
         """The fault matrix."""
@@ -135,7 +201,7 @@ class PageMacros:
             steps = "–" if result.repeated_steps is None else str(result.repeated_steps)
             words = (names.faults[result.fault], names.steps[result.step], names.outcomes[result.outcome])
             rows.append([*(self._say(text) for text in words), str(result.cases), f"{result.seconds} s", again, steps])
-        return _table(HEADINGS["reliability"][self._language], rows)
+        return markdown_table(HEADINGS["reliability"][self._language], rows)
 
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
@@ -156,7 +222,7 @@ class PageMacros:
                 slash = "/" if below or full in folders else ""
                 line = f"{prefix}{'└── ' if last else '├── '}{name}{slash}"
                 note = notes.get(full, "")
-                lines.append(f"{line:<58}# {note}" if note else line)
+                lines.append(f"{line:<50}# {note}" if note else line)
                 draw(below, prefix + ("    " if last else "│   "), f"{full}/")
 
         draw(children, "", "")
@@ -164,16 +230,5 @@ class PageMacros:
 
 
 def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str, Any]:
-    """Names that a page may use: the macros and the facts."""
-    macros = PageMacros(data, language, scripts)
-    functions: dict[str, Callable[..., str]] = {name: getattr(macros, name) for name in dir(macros) if not name.startswith("_")}
-    return {
-        **functions,
-        "facts": data,
-        "hub": data.hub,
-        "project": data.project,
-        "reliability": data.reliability,
-        "groups": data.configuration.groups,
-        "training_groups": data.training.groups,
-        "language": language,
-    }
+    """Names that a README may use: the macros and the facts."""
+    return PageMacros(data, language, scripts).names()

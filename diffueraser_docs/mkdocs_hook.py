@@ -1,5 +1,6 @@
 """MkDocs hook: pages call the same macros as the READMEs, and the site offers the scripts for download."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,17 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
 from diffueraser_docs.facts import facts
-from diffueraser_docs.macros import page_macros
+from diffueraser_docs.macros import join_chinese_lines
 from diffueraser_docs.render import ROOT, SCRIPTS
+from diffueraser_docs.site import site_macros
 
-PAGES = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Markdown
+PAGES = Environment(
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,  # noqa: S701 - Markdown
+)
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -23,8 +31,18 @@ def on_post_build(config: MkDocsConfig) -> None:
         shutil.copyfile(ROOT / "scripts" / name, downloads / name)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001 - MkDocs' signature
+    """Drop the links for which the theme would ask for a sitemap per page; the language switch leads to the same page without."""
+    return re.sub(r'\s*<link rel="alternate"[^>]*>', "", output)
+
+
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - MkDocs' signature
     """Expand the macros of a page in its language."""
-    language = "zh" if Path(page.file.src_uri).parts[0] == "zh" else "en"
+    return expand(markdown, "zh" if Path(page.file.src_uri).parts[0] == "zh" else "en")
+
+
+def expand(markdown: str, language: str) -> str:
+    """The Markdown of a page with its macros expanded."""
     scripts = {name: (ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    return PAGES.from_string(markdown).render(page_macros(facts(), language, scripts))
+    text = PAGES.from_string(markdown).render(site_macros(facts(), language, scripts))
+    return join_chinese_lines(text) if language == "zh" else text

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .facts import STAGES, Facts, Group, Parameter, Repository, Stage, Variable, Version, facts
-from .macros import page_macros
+from .macros import join_chinese_lines, page_macros
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = PACKAGE / "templates"
@@ -216,7 +216,8 @@ def render_all(data: Facts | None = None) -> list[Rendered]:
     readmes = []
     for language, name in READMES.items():
         macros = page_macros(data, language, texts)
-        readmes.append(Rendered(name, pages.get_template(f"README.{language}.md").render(macros)))
+        text = pages.get_template(f"README.{language}.md").render(macros)
+        readmes.append(Rendered(name, join_chinese_lines(text) if language == "zh" else text))
     return [*scripts, *readmes]
 
 

@@ -36,6 +36,12 @@ WRONG = [
     ("project.yaml", "training: 116", "training: -1", "disk.training: Input should be greater than 0"),
     ("project.yaml", "zh: 一条命令", "fr: une commande", "tree.3.note.zh: Field required"),
     ("project.yaml", "source:", "source: [", "project.yaml: while parsing"),
+    ("training.yaml", "memory: square", "memory: cube", "resolution: unknown effect 'cube'"),
+    ("measured.yaml", "stage: stage2, nframes: 16", "stage: stage3, nframes: 16", "settings.12.stage: Input should be"),
+    ("guide.yaml", "lines: [NUM_GPUS=8]", "lines: [NUM_GPUS = 8]", "recipes.1.lines.0: String should match"),
+    ("messages.yaml", "group: cluster", "group: clusters", "unknown group 'clusters'"),
+    ("messages.yaml", "- text: UPLOAD_REPO is not set.", "- text: This job has no GPUs.", "This job has no GPUs. stands twice"),
+    ("words.yaml", "zh: 设置", "zh: ''", "words.setting.zh: String should have at least 1 character"),
 ]
 
 

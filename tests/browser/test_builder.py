@@ -1,0 +1,255 @@
+"""The config.env builder: what it writes is accepted by the scripts, what it refuses they refuse too."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from diffueraser_docs.estimates import estimate
+from diffueraser_docs.facts import STAGES, VERSIONS, facts
+from diffueraser_docs.render import variable_names
+from diffueraser_docs.site import choices_of
+from tests.browser import LANGUAGES, address
+from tests.browser.conftest import Watched
+from tests.unit.test_config_reader import kinds, read
+
+TOKEN = "hf_OnlyInThePageAndNowhereElse"
+VALID = {
+    "token": TOKEN, "count": "3", "whole": "0", "gpus": "4", "nodes": "2", "name": "a.b-c", "time": "2-00:00:00", "memory": "48G",
+    "email": "you@example.org", "url": "https://mirror.example.org/simple", "names": "trackers no-waste",
+    "repository": "me/weights", "key": "0123456789abcdef", "arguments": '--flag "a b" --other=1#2', "positive": "1e-05",
+    "nonnegative": ".01", "decay": "0.95", "share": "0.5", "frames32": "16", "limit": "5", "workers": "3", "list": "['a b','c']",
+}  # fmt: skip
+WRONG = dict.fromkeys(VALID, "~ wrong !") | {"arguments": "no flag", "list": "a,b"}
+
+
+@pytest.fixture(params=LANGUAGES)
+def page(request: pytest.FixtureRequest, desktop: Watched) -> Page:
+    """The builder in each language."""
+    return desktop.open(address("builder", request.param))
+
+
+def choices() -> dict[str, list[str]]:
+    """The variables that are chosen from a list."""
+    return {name: found for name, kind in kinds().items() if (found := choices_of(kind.pattern))}
+
+
+def kind_names() -> dict[str, str]:
+    """The name of the kind of every variable."""
+    by_pattern = {kind.pattern: name for name, kind in facts().configuration.kinds.items()}
+    return {name: by_pattern[kind.pattern] for name, kind in kinds().items()}
+
+
+def put(page: Page, values: dict[str, str]) -> None:
+    """Fill in many fields as a script can, with the event that typing would cause."""
+    page.evaluate(
+        """values => { for (const [name, value] of Object.entries(values)) document.getElementById(`f-${name}`).value = value;
+        document.getElementById('builder-form').dispatchEvent(new Event('input')); }""",
+        values,
+    )
+
+
+def written(page: Page) -> str:
+    """The config.env that the page shows."""
+    return page.locator("#builder-output").text_content() or ""
+
+
+def test_every_field_filled_in_by_hand_is_accepted_by_the_scripts(desktop: Watched, tmp_path: Path) -> None:
+    page = desktop.open(address("builder", "zh"))
+    page.locator("details.builder-more summary").click()
+    wanted: dict[str, str] = {}
+    for name, kind in kind_names().items():
+        field = page.locator(f"#f-{name}")
+        if options := choices().get(name):
+            wanted[name] = "conda" if name == "ENV_TOOL" else options[-1]
+            field.select_option(wanted[name])
+        else:
+            wanted[name] = str(tmp_path) if name == "PROJECT_HOME" else VALID[kind]
+            field.fill(wanted[name])
+    assert set(wanted) == set(variable_names(facts()))
+    assert page.locator("#builder-problems").text_content() == ""
+    assert_accepted(tmp_path, written(page), wanted)
+    before = written(page)
+    page = desktop.open(address("builder", "en"))
+    put(page, wanted)
+    assert code_of(written(page)) == code_of(before), "both languages write the same"
+    assert_accepted(tmp_path, written(page), wanted)
+
+
+def code_of(text: str) -> list[str]:
+    """The lines of a config.env that are no comments."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def assert_accepted(folder: Path, text: str, wanted: dict[str, str]) -> None:
+    """The scripts read exactly what was filled in."""
+    status, values, printed = read(folder, text)
+    assert (status, printed) == (0, "")
+    assert {name: value for name, (value, _) in values.items()} == wanted
+    assert "default" not in {origin for _, origin in values.values()}
+
+
+def test_every_choice_is_accepted_by_the_scripts(desktop: Watched, tmp_path: Path) -> None:
+    page = desktop.open(address("builder", "en"))
+    longest = max(len(options) for options in choices().values())
+    for turn in range(longest):
+        chosen = {name: options[turn % len(options)] for name, options in choices().items()}
+        put(page, {"HF_TOKEN": TOKEN, **chosen})
+        status, values, printed = read(tmp_path, written(page))
+        assert (status, printed) == (0, "")
+        assert {name: values[name][0] for name in chosen} == chosen
+
+
+def test_what_stays_empty_keeps_its_default_and_the_token_may_stay_empty(page: Page, tmp_path: Path) -> None:
+    assert written(page).splitlines() == ["HF_TOKEN=hf_your_token_here", "TRAIN_VERSION=non-prompt"]
+    status, values, printed = read(tmp_path, written(page), HF_TOKEN=TOKEN)
+    assert (status, printed) == (0, "")
+    assert {origin for name, (_, origin) in values.items() if name not in ("HF_TOKEN", "TRAIN_VERSION")} == {"default"}
+
+
+def test_the_defaults_shown_are_those_of_the_version(page: Page) -> None:
+    for version in VERSIONS:
+        page.locator("#f-TRAIN_VERSION").select_option(version)
+        shown: dict[str, str] = page.evaluate(
+            """() => Object.fromEntries([...document.querySelectorAll('#builder-form [name]')]
+            .map(e => [e.name, e.tagName === 'SELECT' ? e.options[0].textContent : e.placeholder]))"""
+        )
+        for parameter in facts().training.parameters:
+            for stage in STAGES:
+                default = parameter.default(stage, version) or parameter.trainer_default
+                wanted = {default, f"{default} (default)", f"{default} (默认)"} if default else {"", "not set", "不设置"}
+                assert shown[f"{stage.upper()}_{parameter.variable}"] in wanted
+
+
+def test_each_wrong_value_is_said_while_typing_and_cannot_be_copied(desktop: Watched) -> None:
+    page = desktop.open(address("builder", "zh"))
+    sample = {kind: name for name, kind in kind_names().items() if not choices_of(kinds()[name].pattern)}
+    page.locator("details.builder-more summary").click()
+    for kind, name in sample.items():
+        field = page.locator(f"#f-{name}")
+        value = "relative/path" if kind == "path" else WRONG[kind]
+        if kind == "name":
+            field.press_sequentially(value)
+        else:
+            field.fill(value)
+        error = page.locator(f"#e-{name}").text_content() or ""
+        assert len(error) > 5, f"{name}={value} is not refused"
+        assert field.get_attribute("aria-invalid") == "true"
+        assert page.locator("#builder-copy").is_disabled()
+        assert page.locator("#builder-download").is_disabled()
+        assert name in (page.locator("#builder-problems").text_content() or "")
+        field.fill("")
+        if page.locator(f"#e-{name}").text_content():  # the three lists belong together
+            pytest.fail(f"{name} is not forgiven")
+    assert page.locator("#builder-copy").is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"ENV_TOOL": "uv", "CONDA_MODULE": "anaconda3"}, "ENV_TOOL"),
+        ({"STAGE1_VALIDATION_MASK": "[]"}, "STAGE1_VALIDATION_IMAGE"),
+        ({"STAGE2_VALIDATION_IMAGE": "['a','b','c']"}, "STAGE2_VALIDATION_IMAGE"),
+        ({"STAGE1_EXTRA_ARGS": "--nframes=3"}, "STAGE1_EXTRA_ARGS"),
+        ({"STAGE2_EXTRA_ARGS": "--other --Learning_Rate 1"}, "STAGE2_EXTRA_ARGS"),
+        ({"STAGE1_EXTRA_ARGS": "--a \"b\" 'c'"}, "STAGE1_EXTRA_ARGS"),
+        ({"STAGE1_LEARNING_RATE": "$HOME"}, "STAGE1_LEARNING_RATE"),
+    ],
+)
+def test_contradictions_are_found_here_and_by_the_scripts(
+    desktop: Watched, tmp_path: Path, values: dict[str, str], field: str
+) -> None:
+    page = desktop.open(address("builder", "en"))
+    put(page, {"HF_TOKEN": TOKEN, **values})
+    assert page.locator(f"#e-{field}").text_content()
+    assert page.locator("#builder-copy").is_disabled()
+    status, _, printed = read(tmp_path, written(page))
+    assert status == 1
+    assert field in printed or "is not NAME=value" in printed
+
+
+def test_copy_and_download_give_what_is_shown(page: Page) -> None:
+    put(page, {"NUM_GPUS": "4", "STAGE1_SEED": "7"})
+    page.locator("#builder-copy").click()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('STAGE1_SEED')")
+    assert page.evaluate("navigator.clipboard.readText()") == written(page)
+    with page.expect_download() as got:
+        page.locator("#builder-download").click()
+    assert got.value.suggested_filename == "config.env"
+    assert Path(got.value.path()).read_text() == written(page)
+
+
+def test_the_token_is_neither_sent_nor_stored(desktop: Watched) -> None:
+    page = desktop.open(address("builder", "en"))
+    asked: list[str] = []
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(f"{request.url} {request.post_data}"))
+    page.locator("#f-HF_TOKEN").press_sequentially(TOKEN)
+    page.locator("#f-HF_TOKEN").press("Enter")
+    page.locator("#builder-copy").click()
+    assert TOKEN in written(page)
+    assert TOKEN not in page.url
+    assert asked == []
+    stored = page.evaluate(
+        """async () => JSON.stringify(
+            [{...localStorage}, {...sessionStorage}, document.cookie, (await indexedDB.databases()).length])"""
+    )
+    assert TOKEN not in stored
+    assert stored.endswith('"",0]')
+    assert page.locator("#f-HF_TOKEN").get_attribute("type") == "text"  # no browser offers to remember it
+    assert page.locator("#f-HF_TOKEN").evaluate("e => getComputedStyle(e).webkitTextSecurity") == "disc"
+    page.reload()
+    assert page.locator("#f-HF_TOKEN").input_value() == ""
+
+
+def test_a_recipe_fills_in_its_lines_and_keeps_the_token(desktop: Watched) -> None:
+    page = desktop.open(address("builder", "en"))
+    for recipe in facts().guide.recipes:
+        put(page, {"HF_TOKEN": TOKEN, "QOS": "left-over"})
+        page.locator("#builder-recipe").select_option(recipe.name)
+        lines = [line for line in code_of(written(page)) if line]
+        assert lines[:2] == [f"HF_TOKEN={TOKEN}", "TRAIN_VERSION=non-prompt"]
+        assert sorted(lines[2:]) == sorted(recipe.lines)
+
+
+def test_estimates_are_those_of_the_library(desktop: Watched) -> None:
+    page = desktop.open(address("builder", "en"))
+    cases = [recipe.values() for recipe in facts().guide.recipes]
+    cases += [
+        {},
+        {"TRAIN_VERSION": "prompt", "DPO_DATASET": "no", "KEEP_DOWNLOADS": "no", "STAGE": "2"},
+        {"STAGE1_NFRAMES": "16", "STAGE1_GRADIENT_CHECKPOINTING": "no", "STAGE2_TRAIN_BATCH_SIZE": "2"},
+        {"STAGE1_TRAIN_BATCH_SIZE": "4", "STAGE2_NFRAMES": "32", "STAGE1_CHECKPOINTS_TOTAL_LIMIT": "9"},
+        {"STAGE1_GRADIENT_ACCUMULATION_STEPS": "4", "STAGE2_RESOLUTION": "256", "STAGE1_MAX_TRAIN_STEPS": "2001"},
+    ]
+    verdicts = set()
+    for values in cases:
+        for gpu in facts().measured.gpu_sizes:
+            shown = page.evaluate("([values, gpu]) => window.builderEstimate(values, gpu)", [values, gpu])
+            found = estimate(facts(), values, gpu)
+            assert shown["disk"] == pytest.approx(found.disk)
+            assert shown["hours"] == (None if found.hours is None else pytest.approx(found.hours))
+            for stage in STAGES:
+                assert shown["stages"][stage]["memory"] == found.stages[stage].memory
+                assert shown["stages"][stage]["floor"] == pytest.approx(found.stages[stage].floor)
+                assert shown["stages"][stage]["verdict"] == found.stages[stage].verdict, (values, gpu, stage)
+                verdicts.add(found.stages[stage].verdict)
+    assert verdicts == {"fits", "one", "training", "tight", "no", "unknown"}
+
+
+def test_the_page_says_what_the_estimates_are(desktop: Watched) -> None:
+    page = desktop.open(address("builder", "en"))
+
+    def shown(name: str) -> str:
+        return page.locator(f'[data-estimate="{name}"]').text_content() or ""
+
+    assert shown("disk") == f"{round(estimate(facts(), {}, 80).disk)} GB"
+    assert re.fullmatch(r"19\.7 hours, jobs one after the other: 1", shown("time"))
+    page.locator("#f-TRAIN_TIME").fill("06:00:00")
+    assert shown("time").endswith(": 4")
+    page.locator("#builder-gpu").select_option("24")
+    assert shown("stage1").endswith("does not fit")
+    put(page, {"STAGE1_RESOLUTION": "256"})
+    assert "26.0 GiB of weights, gradients and optimizer alone" in shown("stage1")
+    assert shown("time") == "not measured"

@@ -1,0 +1,166 @@
+"""Every page in both languages, light and dark: accessible, whole on a phone, without dead links, asking no other host."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from urllib.parse import urldefrag, urlsplit
+
+import pytest
+
+from diffueraser_docs.render import ROOT, SCRIPTS
+from tests.browser import LANGUAGES, address, page_names
+from tests.browser.conftest import Visit, Watched
+
+
+@cache
+def places(file: Path) -> set[str]:
+    """The anchors of a built page."""
+    return set(re.findall(r'\bid="([^"]+)"', file.read_text()))
+
+
+each_page = pytest.mark.parametrize(("name", "language"), [(name, each) for name in page_names() for each in LANGUAGES])
+Look = Callable[[str, str], Visit]
+
+
+@each_page
+def test_page_has_no_serious_accessibility_finding(visit: Look, name: str, language: str) -> None:
+    assert visit(name, language).language == language
+    assert visit(name, language).light == []
+    assert visit(name, language).dark == [], "in dark colours"
+
+
+@each_page
+def test_page_reports_no_error_and_asks_no_other_host(visit: Look, name: str, language: str) -> None:
+    assert visit(name, language).errors == []
+    assert visit(name, language).elsewhere == []
+
+
+@each_page
+def test_every_link_leads_somewhere(visit: Look, origin: str, site_folder: Path, name: str, language: str) -> None:
+    links = visit(name, language).links
+    assert links
+    for link in sorted(set(links)):
+        if not link.startswith(origin):
+            assert link.startswith("https://"), link
+            continue
+        path, fragment = urldefrag(link)
+        file = site_folder / urlsplit(path).path.lstrip("/")
+        file = file / "index.html" if file.is_dir() else file
+        assert file.is_file(), f"{link} leads nowhere"
+        if fragment and file.suffix == ".html":
+            assert fragment in places(file), f"{link} has no such place"
+
+
+@each_page
+def test_the_language_switch_leads_to_the_same_page(visit: Look, origin: str, name: str, language: str) -> None:
+    assert visit(name, language).switch == [origin + address(name, each) for each in LANGUAGES]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_fit_a_phone(open_context: Callable[..., Watched], language: str) -> None:
+    watched = open_context(width=390, height=844)
+    for name in page_names():
+        page = watched.open(address(name, language))
+        wide = page.evaluate(
+            """() => document.documentElement.scrollWidth > innerWidth
+            ? [...document.querySelectorAll('.md-content *')].filter(e => e.getBoundingClientRect().right > innerWidth)
+                .map(e => e.tagName + '.' + e.className).slice(0, 5) : []"""
+        )
+        assert wide == [], f"{name} is wider than the screen"
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('.md-content :is(p, li, td, input, button)')]
+            .filter(e => e.offsetParent && parseFloat(getComputedStyle(e).fontSize) < 11).length"""
+        )
+        assert small == 0, f"{name} has text that is too small to read"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_copied_and_downloaded_byte_for_byte(desktop: Watched, name: str, language: str) -> None:
+    page = desktop.open(address("scripts", language))
+    wanted = (ROOT / "scripts" / name).read_bytes()
+    heading = page.locator(f"h2[id='{name.replace('.', '-')}']")
+    block = heading.locator("xpath=following::div[contains(@class, 'highlight')][1]")
+    block.locator("button[data-clipboard-target]").first.click()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()).length > 0")
+    assert page.evaluate("navigator.clipboard.readText()").encode() == wanted
+    assert block.locator(".linenos").count() > 0 or block.locator("[data-linenos]").count() > 0, "lines are numbered"
+    with page.expect_download() as got:
+        heading.locator("xpath=following::a[@download][1]").click()
+    assert got.value.suggested_filename == name
+    assert Path(got.value.path()).read_bytes() == wanted
+    page.evaluate("navigator.clipboard.writeText('')")
+
+
+def test_the_language_switch_works_by_mouse(desktop: Watched) -> None:
+    page = desktop.open(address("configuration", "en"))
+    for language, title in (("zh", "简体中文"), ("en", "English")):
+        page.locator(".md-header .md-select button").hover()
+        page.get_by_role("link", name=title).click()
+        page.wait_for_url(desktop.origin + address("configuration", language))
+        assert page.locator("html").get_attribute("lang") == language
+
+
+SEARCHES = [
+    ("zh", "权重在哪里", "/zh/#weights"),
+    ("zh", "显存不足", "/zh/training-parameters/#out-of-memory"),
+    ("zh", "学习率", "/zh/training-parameters/#learning_rate"),
+    ("en", "learning rate", "/training-parameters/#learning_rate"),
+    ("en", "does not know this HF_TOKEN", "/troubleshooting/#hub"),
+    ("en", "nframes", "/training-parameters/#nframes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "words", "place"), SEARCHES)
+def test_search_finds_the_place(desktop: Watched, language: str, words: str, place: str) -> None:
+    page = desktop.open(address("index", language))
+    page.wait_for_load_state("networkidle")  # the index is there
+    page.keyboard.press("/")  # the key that opens the search
+    page.wait_for_function("document.activeElement.matches('.md-search__input')")
+    page.keyboard.insert_text(words)
+    page.keyboard.press("End")  # an input method ends with a key; the theme listens to keys
+    page.wait_for_selector(".md-search-result__item a")
+    page.wait_for_timeout(300)
+    found: list[str] = page.evaluate("() => [...document.querySelectorAll('.md-search-result__item a')].map(a => a.href)")
+    assert any(urlsplit(link).path + "#" + urlsplit(link).fragment == place for link in found), found[:12]
+
+
+def test_light_and_dark_can_be_chosen_and_are_remembered(desktop: Watched) -> None:
+    page = desktop.open(address("index", "en"))
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "default"
+    page.get_by_title("Dark").click()
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+    desktop.open(address("scripts", "zh"))
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+
+
+def test_the_keyboard_reaches_content_and_shows_where_it_is(desktop: Watched) -> None:
+    page = desktop.open(address("index", "en"))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className").startswith("md-skip")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    focused = page.evaluate(
+        "() => [document.activeElement.closest('.md-content') !== null, getComputedStyle(document.activeElement).outlineStyle]"
+    )
+    assert focused == [True, "solid"]
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "entry"),
+    [
+        ("en", "2026-03-01 10:00:00  ERROR  The Hub does not know this HF_TOKEN (401). Put a", "does not know this HF_TOKEN"),
+        ("zh", "ERROR  config.env line 7: NUM_GPUS=17: must be a whole number from 1 to 16", "must be"),
+        ("zh", "Stage 1 stopped at step 40 of 100: two starts without progress (OSError: x).", "two starts without progress"),
+    ],
+)  # fmt: skip
+def test_a_pasted_error_finds_its_entry(desktop: Watched, language: str, line: str, entry: str) -> None:
+    page = desktop.open(address("troubleshooting", language))
+    everything = page.locator(".message:visible").count()
+    page.locator("#message-text").fill(line)
+    shown = page.locator(".message:visible")
+    assert 1 <= shown.count() <= 2
+    assert any(entry in text for text in shown.all_inner_texts())
+    page.locator("#message-text").fill("")
+    assert page.locator(".message:visible").count() == everything
