@@ -188,7 +188,7 @@ async def tree(request: web.Request) -> web.Response:
     hub, name = request.app[HUB], request.match_info["name"]
     folder = hub.repository(name)
     below = request.match_info.get("path") or ""
-    files = [path for path in hub.files(name) if str(path.relative_to(folder)).startswith(below)]
+    files = [path for path in hub.files(name) if not below or str(path.relative_to(folder)).startswith(below)]
     start = int(request.query.get("cursor", "0"))
     entries = await asyncio.to_thread(lambda: [entry(hub, folder, path) for path in files[start : start + PAGE]])
     headers = {}
