@@ -4,7 +4,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from .facts import STAGES, Facts, Text
+from .facts import STAGES, Facts, Goal, Measured, Text
 
 HEADINGS: dict[str, dict[str, list[str]]] = {
     "repositories": {
@@ -27,7 +27,19 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
         "en": ["Repair", "What it mends", "Without it"],
         "zh": ["修补", "修正什么", "不修补时"],
     },
+    "benchmarks": {
+        "en": ["Measured", "Goal", "Value", "Met", "Figures"],
+        "zh": ["测量项", "目标", "结果", "达标", "原始数据"],
+    },
+    "machine": {"en": ["Machine", ""], "zh": ["测试机器", ""]},
 }
+MACHINE = {
+    "en": ["processor", "cores", "memory", "disk", "date", "duration of the run"],
+    "zh": ["处理器", "核数", "内存", "磁盘", "日期", "测量总时长"],
+}
+MET = {"en": {True: "✅ yes", False: "❌ no", None: "–"}, "zh": {True: "✅ 是", False: "❌ 否", None: "–"}}
+AGAINST = {"en": "against", "zh": "对比"}
+UNMEASURED = {"en": "not measured yet", "zh": "尚未测量"}
 EXPECTED = {"en": "expected, not checked yet", "zh": "预期值，尚未核对"}
 TRAINER = {"en": "trainer: ", "zh": "训练脚本："}
 
@@ -40,6 +52,24 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def figure(value: float, unit: str) -> str:
+    """A value as it is compared and shown: two digits at most."""
+    return f"{round(value, 2):g} {unit}"
+
+
+def goal_text(goal: Goal) -> str:
+    """A goal in signs that both languages read."""
+    if goal.at_most is not None:
+        return f"≤ {figure(goal.at_most, goal.unit)}"
+    return "–" if goal.at_least is None else f"≥ {figure(goal.at_least, goal.unit)}"
+
+
+def figures(goal: Goal, measured: Measured, against: str = AGAINST["en"]) -> str:
+    """The figures of every round, ours against the reference."""
+    ours, reference = (", ".join(f"{value:.4g}" for value in values) for values in (measured.ours, measured.reference))
+    return f"{ours} {goal.figures}" + (f" {against} {reference} {goal.figures}" if reference else "")
 
 
 class PageMacros:
@@ -137,6 +167,36 @@ class PageMacros:
             rows.append([*(self._say(text) for text in words), str(result.cases), f"{result.seconds} s", again, steps])
         return _table(HEADINGS["reliability"][self._language], rows)
 
+    def benchmarks_table(self, group: str) -> str:
+        """What `make bench` found of a group of goals."""
+        rows = []
+        for goal in self._facts.benchmarks.goals:
+            if goal.group != group:
+                continue
+            found = self._facts.measurements.measured.get(goal.name)
+            if found is None:
+                rows.append([self._say(goal.what), goal_text(goal), UNMEASURED[self._language], "–", "–"])
+                continue
+            met, text = MET[self._language][goal.met(found.value)], figures(goal, found, AGAINST[self._language])
+            rows.append([self._say(goal.what), goal_text(goal), figure(found.value, goal.unit), met, text])
+        return _table(HEADINGS["benchmarks"][self._language], rows)
+
+    def machine_table(self) -> str:
+        """The machine on which `make bench` ran."""
+        found = self._facts.measurements
+        machine = found.machine
+        values = [
+            machine.cpu,
+            str(machine.cores),
+            f"{machine.memory_gb:g} GB",
+            machine.disk,
+            str(found.date),
+            f"{found.seconds} s",
+        ]
+        rows = [[name, value] for name, value in zip(MACHINE[self._language], values, strict=True)]
+        rows += [[f"`{name}`", value] for name, value in machine.versions.items()]
+        return _table(HEADINGS["machine"][self._language], rows)
+
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
         children: dict[str, Any] = {}
@@ -175,5 +235,6 @@ def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str
         "reliability": data.reliability,
         "groups": data.configuration.groups,
         "training_groups": data.training.groups,
+        "benchmark_groups": data.benchmarks.groups,
         "language": language,
     }

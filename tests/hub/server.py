@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -33,11 +34,14 @@ class Fault:
 
     match: str
     kind: str
-    """drop, status, stall, throttle, flip, pointer, missing."""
+    """drop, status, stall, throttle, flip, pointer, missing, renamed, limit."""
     count: int | None = None
     value: float = 0
-    """Bytes before a drop or stall, status code, bytes per second, or the offset of the flipped byte."""
+    """Bytes before a drop or stall, status code, bytes per second, the offset of the flipped byte, or requests per window."""
     retry_after: int = 0
+    """Seconds; of a limit, the length of its window."""
+    ends: float = 0
+    used: int = 0
 
     def hits(self, path: str) -> bool:
         """Whether the fault strikes now; counts down."""
@@ -46,6 +50,15 @@ class Fault:
         if self.count is not None:
             self.count -= 1
         return True
+
+
+    def exceeded(self) -> int:
+        """Seconds until a limit allows requests again; 0 while it does."""
+        now = time.monotonic()
+        if now >= self.ends:
+            self.ends, self.used = now + self.retry_after, 0
+        self.used += 1
+        return 0 if self.used <= self.value else math.ceil(self.ends - now)
 
 
 @dataclass
@@ -149,6 +162,8 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         if fault := hub.fault(request.path, "status"):
             code = {403: "GatedRepo", 404: "RepoNotFound"}.get(int(fault.value), "")
             raise error(int(fault.value), code, f"fault {int(fault.value)}", fault.retry_after)
+        if (limit := hub.fault(request.path, "limit")) and (seconds := limit.exceeded()):
+            raise error(429, "", "rate limit", seconds)
         response: web.StreamResponse = await handler(request)
         status = response.status
     except web.HTTPException as problem:
