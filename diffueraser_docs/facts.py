@@ -415,6 +415,12 @@ class Measurements(Fact):
     seconds: int
     """How long all measurements took."""
     machine: Machine
+    data_gb: float
+    """Size of the data on which setup was measured, in 10^9 bytes."""
+    small_files: int
+    """Files of its archive of many files."""
+    pairs_files: int
+    """Files of DPO-dataset as it was measured."""
     measured: dict[str, Measured]
 
 

@@ -236,5 +236,6 @@ def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str
         "groups": data.configuration.groups,
         "training_groups": data.training.groups,
         "benchmark_groups": data.benchmarks.groups,
+        "measurements": data.measurements,
         "language": language,
     }

@@ -21,7 +21,19 @@ EXTRAS = ("diffuEraser/brushnet", "diffuEraser/unet_main", "sd-vae-ft-mse", "ani
 PAIRS = {"davis": 60, "ytbv": 1964}
 """Folders of DPO-dataset, as many as upstream has."""
 PARTS = {"gt_frames": "jpg", "masks": "png", "neg_frames_1": "jpg", "neg_frames_2": "jpg"}
+FRAMES_EACH = 2
+"""Frames in each of a pair's folders; upstream has some sixty."""
 PAIR_BYTES = 12_000
+
+
+def large_bytes() -> int:
+    """Bytes of the repositories that training needs, without headers and the few small files."""
+    return SMALL_FILES * SMALL_BYTES + sum(BIG_FILES) + sum(PLAIN_FILES)
+
+
+def pairs_files() -> int:
+    """Files of DPO-dataset with all its folders."""
+    return sum(PAIRS.values()) * (len(PARTS) * FRAMES_EACH + 2)
 
 
 def noise(seed: int, size: int) -> Iterator[bytes]:
@@ -74,7 +86,7 @@ def build_large(root: Path, data: Facts | None = None) -> None:
         write_noise(weights_ / "stable-diffusion-v1-5" / f"part{number}.safetensors", number, size)
 
 
-def build_pairs(folder: Path, share: float = 1, frames_each: int = 2) -> int:
+def build_pairs(folder: Path, share: float = 1) -> int:
     """DPO-dataset with a share of its folders.
 
     Returns:
@@ -84,7 +96,7 @@ def build_pairs(folder: Path, share: float = 1, frames_each: int = 2) -> int:
     for kind, number in PAIRS.items():
         for index in range(max(1, round(number * share))):
             pair = folder / f"{kind}_{index:04}"
-            files = {f"{part}/{frame:05}.{end}" for part, end in PARTS.items() for frame in range(frames_each)}
+            files = {f"{part}/{frame:05}.{end}" for part, end in PARTS.items() for frame in range(FRAMES_EACH)}
             for path in sorted(files | {"comparison.mp4"}):
                 (pair / path).parent.mkdir(parents=True, exist_ok=True)
                 (pair / path).write_bytes(source.randbytes(PAIR_BYTES))

@@ -7,6 +7,7 @@ import yaml
 
 from diffueraser_docs.facts import FACTS, Benchmarks, Machine, Measured, Measurements
 from diffueraser_docs.macros import figure, figures, goal_text
+from tests.bench import data
 
 FILE = FACTS / "measurements.yaml"
 SOURCE = "make bench, which writes this file"
@@ -15,7 +16,16 @@ MARKS = {True: "yes", False: "NO", None: ""}
 
 def results(machine: Machine, measured: dict[str, Measured], seconds: float) -> Measurements:
     """What is written down of a run of so many seconds."""
-    return Measurements(source=SOURCE, date=datetime.now(UTC).date(), seconds=round(seconds), machine=machine, measured=measured)
+    return Measurements(
+        source=SOURCE,
+        date=datetime.now(UTC).date(),
+        seconds=round(seconds),
+        machine=machine,
+        data_gb=round(data.large_bytes() / 1e9, 1),
+        small_files=data.SMALL_FILES,
+        pairs_files=data.pairs_files(),
+        measured=measured,
+    )
 
 
 def write(found: Measurements, path: Path = FILE) -> None:
