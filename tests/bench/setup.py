@@ -20,7 +20,7 @@ from tests.hub import Hub
 ROLES = ("code", "prompt-code", "weights")
 GB = 1e9
 ROOM = "60G"
-"""Size of the file system in memory on which disk use is measured: as much as setup asks for beforehand; it takes what is used."""
+"""Of the file system in memory on which disk use is measured: what setup asks for beforehand; only what is used is taken."""
 
 
 def files_of(hub: Hub) -> dict[str, Path]:

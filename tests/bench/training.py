@@ -40,6 +40,8 @@ trainer_arguments {stage} 0 {steps} {interval}
 printf '%s\\0' "${{arguments[@]}}"
 """
 POLL_SECONDS = 0.005
+STAGE_SECONDS = 180
+"""A stage takes some fifteen seconds where nothing else runs."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,11 @@ def run(project: Project, script: str, pattern: str, *options: str) -> Times:
     watches = [Watch(lambda stage=stage: newest(project, pattern.format(stage=stage))) for stage in (1, 2)]  # type: ignore[misc]
     job = project.sbatch(*OPTIONS, *options, script, **SETTINGS, STAMP=str(stamp), BASH_ENV=str(hook))
     for stage, watch in enumerate(watches, 1):
-        end = time.monotonic() + 120
+        end = time.monotonic() + STAGE_SECONDS
         while not watch.look():
             time.sleep(POLL_SECONDS)
             if time.monotonic() > end:
-                raise TimeoutError(f"stage {stage} of {script} does not end\n{project.log()[-2000:]}")
+                raise TimeoutError(f"stage {stage} of {script} does not end as {project.lab.job(job)}\n{project.log()[-2000:]}")
     state = project.lab.wait(job)
     if state != "COMPLETED":
         raise RuntimeError(f"{script} ended as {state}\n{project.log()[-2000:]}")

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,9 @@ from tests.hub.server import Fault
 MACHINE = Machine(cpu="a processor", cores=2, memory_gb=25.2, disk="ext4", versions={"bash": "5.2"})
 
 
-def goal(name: str = "speed", *, at_most: float | None = None, at_least: float | None = None) -> Goal:
-    return Goal(
-        name=name, group="all", what=Text(en="speed", zh="速度"), unit="×", at_most=at_most, at_least=at_least, figures="s"
-    )
+def goal(name: str = "speed", limits: Mapping[str, float] | None = None) -> Goal:
+    title = {"en": "speed", "zh": "速度"}
+    return Goal.model_validate({"name": name, "group": "all", "what": title, "unit": "×", "figures": "s", **(limits or {})})
 
 
 # --- figures ----------------------------------------------------------------------------------------------------
@@ -49,7 +48,7 @@ def test_medians_are_compared_and_every_round_is_kept() -> None:
     ],
 )
 def test_a_goal_is_compared_with_the_value_as_it_is_shown(limits: dict[str, float], value: float, met: bool | None) -> None:
-    assert goal(**limits).met(value) is met
+    assert goal(limits=limits).met(value) is met
 
 
 def test_the_peak_is_what_was_in_use_above_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,7 +83,7 @@ def test_the_results_file_gives_back_what_was_written(tmp_path: Path) -> None:
 
 def test_the_table_names_what_is_missed() -> None:
     title = Group(name="all", title=Text(en="all", zh="全部"))
-    goals = Benchmarks(source="test", groups=[title], goals=[goal(at_most=1.15), goal("unmeasured", at_most=1)])
+    goals = Benchmarks(source="test", groups=[title], goals=[goal(limits={"at_most": 1.15}), goal("unmeasured", {"at_most": 1})])
     assert results.missed(goals, found(1.25)) == ["speed"]
     assert results.missed(goals, found(1.1)) == []
     lines = results.table(goals, found(1.25)).splitlines()
@@ -100,7 +99,7 @@ def test_the_table_names_what_is_missed() -> None:
 def test_signs_and_digits() -> None:
     assert figure(1.0, "×") == "1 ×"
     assert figure(0.126, "s") == "0.13 s"
-    assert (goal_text(goal(at_least=1)), goal_text(goal())) == ("≥ 1 ×", "–")
+    assert (goal_text(goal(limits={"at_least": 1})), goal_text(goal())) == ("≥ 1 ×", "–")
     assert figures(goal(), Measured(value=1, ours=[10.123456])) == "10.12 s"
 
 
