@@ -434,6 +434,8 @@ class Facts(Fact):
     project: Project
     faults: Faults
     reliability: Reliability
+    benchmarks: Benchmarks
+    measurements: Measurements
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -445,11 +447,6 @@ class Facts(Fact):
             ):
                 if key not in texts:
                     raise ValueError(f"reliability.yaml: {key!r} is not in faults.yaml: run make reliability")
-    benchmarks: Benchmarks
-    measurements: Measurements
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
         if unknown := sorted(set(self.measurements.measured) - {goal.name for goal in self.benchmarks.goals}):
             raise ValueError(f"measurements.yaml: {unknown[0]} is measured, but no goal of benchmarks.yaml")
         names = {variable.name for variable in self.configuration.variables}
