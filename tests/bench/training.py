@@ -40,6 +40,8 @@ trainer_arguments {stage} 0 {steps} {interval}
 printf '%s\\0' "${{arguments[@]}}"
 """
 POLL_SECONDS = 0.005
+SETTLE_SECONDS = 3
+"""Until Slurm has heard the last of the job's start before; a start in between would be taken for ended."""
 STAGE_SECONDS = 180
 """A stage takes some fifteen seconds where nothing else runs."""
 
@@ -183,6 +185,7 @@ def measure_lost(project: Project, interruptions: int, seed: int) -> dict[str, M
         reached, starts = step_now(project), starts_of(project)
         project.lab.run(["scontrol", "requeue", str(job)], project.folder)
         project.lab.wait(job, states=frozenset({"PENDING"}))
+        time.sleep(SETTLE_SECONDS)
         project.lab.start_requeued(job)
         wait_for(lambda before=starts: len(starts_of(project)) > len(before), "the next start", 90, project.log)  # type: ignore[misc]
         lost.append(max(0, reached - starts_of(project)[-1]))
@@ -190,8 +193,7 @@ def measure_lost(project: Project, interruptions: int, seed: int) -> dict[str, M
     if state != "COMPLETED":
         raise RuntimeError(f"the interrupted job ended as {state}\n{project.log()[-2000:]}")
     project.forget_training()
-    result = most(lost, INTERVAL)
-    return {"training-lost": result}
+    return {"training-lost": most(lost, INTERVAL)}
 
 
 def starts_of(project: Project) -> list[int]:
