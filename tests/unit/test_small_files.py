@@ -23,15 +23,24 @@ FILES = {
 }
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A Hub with the small files."""
+    root = tmp_path_factory.mktemp("hub")
     for name, content in FILES.items():
-        path = tmp_path / "hub" / REPOSITORY / name
+        path = root / REPOSITORY / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    with Hub(tmp_path / "hub") as running:
+    with Hub(root) as running:
         yield running
+
+
+@pytest.fixture
+def hub(server: Hub) -> Hub:
+    """The Hub without faults and with counters at zero."""
+    server.set_faults()
+    server.reset()
+    return server
 
 
 def listing(names: Iterator[str] | None = None) -> str:
@@ -87,11 +96,11 @@ def test_a_file_cut_off_by_a_kill_is_fetched_again_and_no_other(tmp_path: Path, 
 
 
 def test_a_rate_limit_is_heeded_by_every_connection(tmp_path: Path, hub: Hub) -> None:
-    hub.set_faults({"match": "/resolve/", "kind": "limit", "value": 20, "retry_after": 1})
+    hub.set_faults({"match": "/resolve/", "kind": "limit", "value": 30, "retry_after": 1})
     folder, _ = fetched(tmp_path, hub)
     assert contents(folder) == FILES
     refused = [path for _, path, _, status in hub.requests() if status == 429]
-    windows = len(FILES) // 20 + 1
+    windows = len(FILES) // 30 + 1
     assert 0 < len(refused) <= 16 * windows
 
 
@@ -161,7 +170,7 @@ def test_what_is_not_as_the_hub_holds_it_is_found_with_the_tools_that_are_there(
 
 def test_the_token_stands_on_no_command_line(tmp_path: Path, hub: Hub) -> None:
     hub.set_faults({"match": "/cdn/.*/0.jpg", "kind": "stall", "value": 2, "count": 1})
-    look = "for i in {1..50}; do ps -wweo args >>seen; sleep 0.1; done"
+    look = "for i in {1..25}; do ps -wweo args >>seen; sleep 0.1; done"
     fetched(tmp_path, hub, f"nap() {{ :; }}; ({look}) & get_small_files pairs listing log; wait", HF_HUB_DOWNLOAD_TIMEOUT="3")
     seen = [line for line in (tmp_path / "project" / "seen").read_text().splitlines() if line.startswith("curl ")]
     assert seen
