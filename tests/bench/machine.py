@@ -15,7 +15,7 @@ VERSIONS = {
     "tar": ["tar", "--version"],
     "coreutils": ["sha256sum", "--version"],
     "openssl": ["openssl", "version"],
-    "slurm": ["sbatch", "--version"],
+    "slurm": ["slurmctld", "-V"],
 }
 
 
@@ -40,12 +40,13 @@ def cpu_name(text: str) -> str:
 
 
 def disk_of(folder: Path) -> str:
-    """File system of a folder, and whether its disk turns."""
+    """File system of a folder, and the kind of its disk; a virtual one does not know what it lies on."""
     mounted = [part for part in psutil.disk_partitions(all=True) if folder.resolve().is_relative_to(part.mountpoint)]
     part = max(mounted, key=lambda each: len(each.mountpoint))
     name = Path(part.device).resolve().name
     turns = Path(f"/sys/class/block/{name}/queue/rotational")
-    kind = {"0": "SSD or virtual disk", "1": "hard disk"}.get(turns.read_text().strip(), "") if turns.exists() else ""
+    kind = {"0": "SSD", "1": "hard disk"}.get(turns.read_text().strip(), "") if turns.exists() else ""
+    kind = "virtual disk" if name.startswith(("vd", "xvd")) else kind
     return ", ".join(word for word in (part.fstype, kind) if word)
 
 
