@@ -169,6 +169,9 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
     except web.HTTPException as problem:
         status = problem.status
         raise
+    except ConnectionResetError:  # the client hung up, perhaps because it was killed
+        status = 499
+        return web.Response(status=status)
     else:
         return response
     finally:
