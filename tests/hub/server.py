@@ -51,7 +51,6 @@ class Fault:
             self.count -= 1
         return True
 
-
     def exceeded(self) -> int:
         """Seconds until a limit allows requests again; 0 while it does."""
         now = time.monotonic()
