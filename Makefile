@@ -48,6 +48,9 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/test.stamp tests/system.stamp  ## what the scripts cost against the least possible, for the page Benchmarks
+	$(BIN)/python -m tests.bench
+
 lock: $(VENV)/test.stamp  ## after an edit of requirements/*.in
 	for name in docs test; do \
 	  $(BIN)/uv pip compile --quiet requirements/$$name.in --universal --python-version 3.11 \

@@ -497,6 +497,83 @@ class Reliability(Fact):
     results: list[FaultResult]
 
 
+class Goal(Fact):
+    """What `make bench` measures, and how much it may be."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    group: str
+    what: Text
+    unit: Literal["×", "s", "%", "files", "bytes", "GB/s"]
+    at_most: float | None = None
+    at_least: float | None = None
+    """Neither: a figure without a goal, by which the others are read."""
+    figures: str
+    """Unit of the single figures that the measured value is made of."""
+
+    def met(self, value: float) -> bool | None:
+        """Whether a value, rounded as it is shown, meets the goal; None where there is none."""
+        shown = round(value, 2)
+        if self.at_most is not None:
+            return shown <= self.at_most
+        return None if self.at_least is None else shown >= self.at_least
+
+
+class Benchmarks(Fact):
+    """What `make bench` measures."""
+
+    source: str
+    groups: list[Group]
+    goals: list[Goal]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        groups = {group.name for group in self.groups}
+        names = [goal.name for goal in self.goals]
+        for goal in self.goals:
+            if goal.group not in groups:
+                raise ValueError(f"{goal.name}: unknown group {goal.group!r}")
+            if names.count(goal.name) > 1:
+                raise ValueError(f"{goal.name} stands twice")
+        return self
+
+
+class Machine(Fact):
+    """Where something was measured."""
+
+    cpu: str
+    cores: int
+    memory_gb: float
+    """10^9 bytes."""
+    disk: str
+    """File system and kind of the disk."""
+    versions: dict[str, str]
+
+
+class Measurement(Fact):
+    """A value and the figures of the single rounds."""
+
+    value: float
+    ours: list[float]
+    reference: list[float] = []
+
+
+class Measurements(Fact):
+    """What the last `make bench` found; written by it."""
+
+    source: str
+    date: date
+    seconds: int
+    """How long all measurements took."""
+    machine: Machine
+    data_gb: float
+    """Size of the data on which setup was measured, in 10^9 bytes."""
+    small_files: int
+    """Files of its archive of many files."""
+    pairs_files: int
+    """Files of DPO-dataset as it was measured."""
+    measured: dict[str, Measurement]
+
+
 class Facts(Fact):
     """All facts, one attribute per file in ``facts/``."""
 
@@ -511,6 +588,8 @@ class Facts(Fact):
     words: Words
     faults: Faults
     reliability: Reliability
+    benchmarks: Benchmarks
+    measurements: Measurements
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -522,6 +601,8 @@ class Facts(Fact):
             ):
                 if key not in texts:
                     raise ValueError(f"reliability.yaml: {key!r} is not in faults.yaml: run make reliability")
+        if unknown := sorted(set(self.measurements.measured) - {goal.name for goal in self.benchmarks.goals}):
+            raise ValueError(f"measurements.yaml: {unknown[0]} is measured, but no goal of benchmarks.yaml")
         names = {variable.name for variable in self.configuration.variables}
         for parameter in self.training.parameters:
             for stage in STAGES:

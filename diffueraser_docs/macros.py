@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from .estimates import estimate_disk
-from .facts import STAGES, VERSIONS, Facts, Parameter, Stage, Text
+from .facts import STAGES, VERSIONS, Facts, Goal, Measurement, Parameter, Stage, Text
 
 HEADINGS: dict[str, dict[str, list[str]]] = {
     "repositories": {
@@ -32,7 +32,19 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
         "en": ["Repair", "What it mends", "Without it"],
         "zh": ["修补", "修正什么", "不修补时"],
     },
+    "benchmarks": {
+        "en": ["Measured", "Goal", "Value", "Met", "Figures"],
+        "zh": ["测量项", "目标", "结果", "达标", "原始数据"],
+    },
+    "machine": {"en": ["Machine", ""], "zh": ["测试机器", ""]},
 }
+MACHINE = {
+    "en": ["processor", "cores", "memory", "disk", "date", "duration of the run"],
+    "zh": ["处理器", "核数", "内存", "磁盘", "日期", "测量总时长"],
+}
+MET = {"en": {True: "✅ yes", False: "❌ no", None: "–"}, "zh": {True: "✅ 是", False: "❌ 否", None: "–"}}
+AGAINST = {"en": "against", "zh": "对比"}
+UNMEASURED = {"en": "not measured yet", "zh": "尚未测量"}
 EXPECTED = {"en": "expected, not checked yet", "zh": "预期值，尚未核对"}
 
 
@@ -50,6 +62,24 @@ def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
 def join_chinese_lines(text: str) -> str:
     """Join lines that break between Chinese characters: Markdown would show a space there."""
     return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
+
+
+def figure(value: float, unit: str) -> str:
+    """A value as it is compared and shown: two digits at most."""
+    return f"{round(value, 2):g} {unit}"
+
+
+def goal_text(goal: Goal) -> str:
+    """A goal in signs that both languages read."""
+    if goal.at_most is not None:
+        return f"≤ {figure(goal.at_most, goal.unit)}"
+    return "–" if goal.at_least is None else f"≥ {figure(goal.at_least, goal.unit)}"
+
+
+def figures(goal: Goal, measured: Measurement, against: str = AGAINST["en"]) -> str:
+    """The figures of every round, ours against the reference."""
+    ours, reference = (", ".join(f"{value:.4g}" for value in values) for values in (measured.ours, measured.reference))
+    return f"{ours} {goal.figures}" + (f" {against} {reference} {goal.figures}" if reference else "")
 
 
 class PageMacros:
@@ -78,6 +108,8 @@ class PageMacros:
             "reliability": self._facts.reliability,
             "groups": self._facts.configuration.groups,
             "training_groups": self._facts.training.groups,
+            "benchmark_groups": self._facts.benchmarks.groups,
+            "measurements": self._facts.measurements,
             "script_names": list(self._scripts),
             "language": self._language,
         }
@@ -202,6 +234,36 @@ class PageMacros:
             words = (names.faults[result.fault], names.steps[result.step], names.outcomes[result.outcome])
             rows.append([*(self._say(text) for text in words), str(result.cases), f"{result.seconds} s", again, steps])
         return markdown_table(HEADINGS["reliability"][self._language], rows)
+
+    def benchmarks_table(self, group: str) -> str:
+        """What `make bench` found of a group of goals."""
+        rows = []
+        for goal in self._facts.benchmarks.goals:
+            if goal.group != group:
+                continue
+            found = self._facts.measurements.measured.get(goal.name)
+            if found is None:
+                rows.append([self._say(goal.what), goal_text(goal), UNMEASURED[self._language], "–", "–"])
+                continue
+            met, text = MET[self._language][goal.met(found.value)], figures(goal, found, AGAINST[self._language])
+            rows.append([self._say(goal.what), goal_text(goal), figure(found.value, goal.unit), met, text])
+        return markdown_table(HEADINGS["benchmarks"][self._language], rows)
+
+    def machine_table(self) -> str:
+        """The machine on which `make bench` ran."""
+        found = self._facts.measurements
+        machine = found.machine
+        values = [
+            machine.cpu,
+            str(machine.cores),
+            f"{machine.memory_gb:g} GB",
+            machine.disk,
+            str(found.date),
+            f"{found.seconds} s",
+        ]
+        rows = [[name, value] for name, value in zip(MACHINE[self._language], values, strict=True)]
+        rows += [[f"`{name}`", value] for name, value in machine.versions.items()]
+        return markdown_table(HEADINGS["machine"][self._language], rows)
 
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -33,11 +34,14 @@ class Fault:
 
     match: str
     kind: str
-    """drop, status, stall, throttle, flip, pointer, missing."""
+    """drop, status, stall, throttle, flip, pointer, missing, renamed, limit."""
     count: int | None = None
     value: float = 0
-    """Bytes before a drop or stall, status code, bytes per second, or the offset of the flipped byte."""
+    """Bytes before a drop or stall, status code, bytes per second, the offset of the flipped byte, or requests per window."""
     retry_after: int = 0
+    """Seconds; of a limit, the length of its window."""
+    ends: float = 0
+    used: int = 0
 
     def hits(self, path: str) -> bool:
         """Whether the fault strikes now; counts down."""
@@ -46,6 +50,14 @@ class Fault:
         if self.count is not None:
             self.count -= 1
         return True
+
+    def exceeded(self) -> int:
+        """Seconds until a limit allows requests again; 0 while it does."""
+        now = time.monotonic()
+        if now >= self.ends:
+            self.ends, self.used = now + self.retry_after, 0
+        self.used += 1
+        return 0 if self.used <= self.value else math.ceil(self.ends - now)
 
 
 @dataclass
@@ -149,11 +161,16 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         if fault := hub.fault(request.path, "status"):
             code = {403: "GatedRepo", 404: "RepoNotFound"}.get(int(fault.value), "")
             raise error(int(fault.value), code, f"fault {int(fault.value)}", fault.retry_after)
+        if (limit := hub.fault(request.path, "limit")) and (seconds := limit.exceeded()):
+            raise error(429, "", "rate limit", seconds)
         response: web.StreamResponse = await handler(request)
         status = response.status
     except web.HTTPException as problem:
         status = problem.status
         raise
+    except ConnectionResetError:  # the client hung up, perhaps because it was killed
+        status = 499
+        return web.Response(status=status)
     else:
         return response
     finally:
@@ -188,7 +205,7 @@ async def tree(request: web.Request) -> web.Response:
     hub, name = request.app[HUB], request.match_info["name"]
     folder = hub.repository(name)
     below = request.match_info.get("path") or ""
-    files = [path for path in hub.files(name) if str(path.relative_to(folder)).startswith(below)]
+    files = [path for path in hub.files(name) if not below or str(path.relative_to(folder)).startswith(below)]
     start = int(request.query.get("cursor", "0"))
     entries = await asyncio.to_thread(lambda: [entry(hub, folder, path) for path in files[start : start + PAGE]])
     headers = {}
