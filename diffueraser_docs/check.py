@@ -1,4 +1,4 @@
-"""Checks that nothing false is committed: scripts, drift, embedded scripts, commands and paths."""
+"""Checks that nothing false is committed: scripts, names in them, drift, embedded scripts, commands, pages and paths."""
 
 import re
 import subprocess
@@ -6,15 +6,25 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from jinja2 import TemplateError
 from markdown_it import MarkdownIt
 
-from .facts import Facts, facts
-from .render import READMES, ROOT, SCRIPTS, Rendered, render_all, variable_names
+from .bash import Script, parse
+from .facts import LANGUAGES, Facts, facts
+from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all, render_page, variable_names
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
 SHELL = {"bash", "sh", "shell"}
+# What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
+PROGRAMS = re.compile(
+    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|grep|head|ln|mkdir|module|mv|nproc|nvidia-smi|od|readlink|rm|sacct|sbatch"
+    "|scancel|scontrol|sed|sha1sum|sha256sum|sinfo|sleep|sort|squeue|srun|stat|tail|tar|timeout|tr|wc|xargs"
+)
+# Set by bash, by Slurm or by conda, not by the scripts.
+GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|SECONDS|CONDA_EXE|\W|\d+")
 
 
 @dataclass(frozen=True)
@@ -59,26 +69,37 @@ def _run(command: list[str]) -> tuple[int, str]:
     return result.returncode, result.stdout + result.stderr
 
 
-def check_bash(root: Path) -> list[Problem]:
+def check_bash(root: Path, names: Iterable[str] = SCRIPTS) -> list[Problem]:
     """`bash -n`, shellcheck and shfmt over every script."""
+    launcher = root / "scripts" / SCRIPTS[-1]
+    sourced = launcher.read_text(encoding="utf-8") if launcher.exists() else ""
+    paths = [root / "scripts" / name for name in names]
     with ThreadPoolExecutor() as pool:
-        return [problem for found in pool.map(_check_script, [root / "scripts" / name for name in SCRIPTS]) for problem in found]
+        return [problem for found in pool.map(lambda path: _check_script(path, sourced), paths) for problem in found]
 
 
-def _check_script(path: Path) -> list[Problem]:
+def _check_script(path: Path, sourced: str) -> tuple[Problem, ...]:
     name = path.name
     if not path.exists():
-        return [Problem(f"scripts/{name}", 1, "the script is missing: run make docs")]
-    problems = []
+        return (Problem(f"scripts/{name}", 1, "the script is missing: run make docs"),)
+    key = (name, path.read_text(encoding="utf-8"), sourced)
+    if key not in _CHECKED:
+        _CHECKED[key] = tuple(_check_file(path, name))
+    return _CHECKED[key]
+
+
+_CHECKED: dict[tuple[str, str, str], tuple[Problem, ...]] = {}
+"""What was found in a script of this name and text beside this launcher: looking again would take seconds."""
+
+
+def _check_file(path: Path, name: str) -> list[Problem]:
     status, output = _run(["bash", "-n", str(path)])
     if status:
         match = re.search(r"line (\d+): (.*)", output)
         line, reason = (int(match[1]), match[2]) if match else (1, output.strip())
-        problems.append(Problem(f"scripts/{name}", line, f"bash -n: {reason}"))
-    problems += _shellcheck(path, name)
-    if name != "config.env":  # a table of settings: its comments stand in columns
-        problems += _shfmt(path, name)
-    return problems
+        return [Problem(f"scripts/{name}", line, f"bash -n: {reason}")]
+    # config.env is a table of settings: its comments stand in columns
+    return _shellcheck(path, name) + ([] if name == "config.env" else _shfmt(path, name))
 
 
 def _shellcheck(path: Path, name: str) -> list[Problem]:
@@ -106,6 +127,45 @@ def _shfmt(path: Path, name: str) -> list[Problem]:
         Problem(f"scripts/{name}", int(line), "formatting differs from shfmt -i 4 -ci")
         for line in re.findall(r"^@@ -(\d+)", output, re.MULTILINE)
     ]
+
+
+def check_names(root: Path, data: Facts) -> list[Problem]:
+    """Every command that a script calls exists, every function is called, every variable is set somewhere."""
+    scripts: dict[str, Script] = {}
+    for name in SCRIPTS:
+        file = root / "scripts" / name
+        try:
+            scripts[name] = parse(file.read_text(encoding="utf-8")) if file.exists() else Script()
+        except ValueError:
+            return []  # bash -n says it better
+    functions = {function for script in scripts.values() for function in script.functions}
+    called = {call for script in scripts.values() for call in script.calls}
+    known = functions | _builtins()
+    given = set(variable_names(data)) | {variable for script in scripts.values() for variable in script.assigned}
+    problems = []
+    for name, script in scripts.items():
+        path = f"scripts/{name}"
+        problems += [
+            Problem(path, line, f"calls {call}, which is no function here and no program of every cluster")
+            for call, line in script.calls.items()
+            if call not in known and "/" not in call and not PROGRAMS.fullmatch(call)
+        ]
+        problems += [
+            Problem(path, line, f"{function} is never called")
+            for function, line in script.functions.items()
+            if function not in called
+        ]
+        problems += [
+            Problem(path, line, f"reads {variable}, which nothing sets")
+            for variable, line in script.read.items()
+            if variable not in given and not GIVEN.fullmatch(variable)
+        ]
+    return problems
+
+
+@cache
+def _builtins() -> frozenset[str]:
+    return frozenset(_run(["bash", "-c", "compgen -bk"])[1].split())
 
 
 def check_drift(root: Path, rendered: Iterable[Rendered]) -> list[Problem]:
@@ -188,22 +248,51 @@ def check_variables(root: Path, data: Facts) -> list[Problem]:
     return problems
 
 
-def check_all(root: Path = ROOT, data: Facts | None = None) -> list[Problem]:
+def check_pages(root: Path, data: Facts) -> list[Problem]:
+    """Each page exists in both languages, its macros expand, and what comes out holds to the same rules as a README."""
+    docs = root / "docs"
+    names = {language: {str(p.relative_to(docs / language)) for p in (docs / language).rglob("*.md")} for language in LANGUAGES}
+    scripts = {
+        name: (root / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS if (root / "scripts" / name).exists()
+    }
+    problems = []
+    for language in LANGUAGES:
+        for other in LANGUAGES:
+            problems += [
+                Problem(f"docs/{other}/{name}", 1, f"the page is missing: docs/{language}/{name} has no counterpart")
+                for name in sorted(names[language] - names[other])
+            ]
+        for name in sorted(names[language]):
+            path = f"docs/{language}/{name}"
+            try:
+                text = render_page((root / path).read_text(encoding="utf-8"), language, data, scripts)
+            except (TemplateError, KeyError, AttributeError, TypeError) as error:
+                problems.append(Problem(path, getattr(error, "lineno", None) or 1, f"does not expand: {error}"))
+                continue
+            if match := HOME_PATH.search(text):
+                problems.append(Problem(path, 1, f"{match[0]} is hard-coded in the page or its macros: write $PROJECT_HOME"))
+    return problems
+
+
+def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TEMPLATES) -> list[Problem]:
     """Run every check.
 
     Args:
         root: the project's root.
         data: the facts to compare with; those of the package when left out.
+        templates: the folder of templates that scripts and READMEs are rendered from.
 
     Returns:
         All problems, sorted by file and line; empty when all is well.
     """
     data = data or facts()
     problems = [
-        *check_bash(root),
-        *check_drift(root, render_all(data)),
+        *check_drift(root, render_all(data, templates)),
         *check_paths(root),
         *check_embedded(root),
         *check_variables(root, data),
+        *check_pages(root, data),
+        *check_bash(root),
+        *check_names(root, data),
     ]
     return sorted(set(problems), key=lambda problem: (problem.path, problem.line, problem.reason))

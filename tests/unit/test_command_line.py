@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from diffueraser_docs.__main__ import main
 from diffueraser_docs.render import ROOT
 
 COPIED = ("diffueraser_docs", "docs", "scripts", "README.md", "README.zh-CN.md", "mkdocs.yml")
@@ -47,14 +48,19 @@ def test_without_a_command_the_usage_is_shown() -> None:
     assert "render | check | verify-hub" in result.stderr
 
 
-def test_render_says_what_it_wrote_and_check_is_then_content(checkout: Path) -> None:
+def test_check_is_content_with_what_is_committed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "scripts, READMEs and pages are in order\n"
+
+
+def test_render_says_what_it_wrote_after_check_has_found_it(checkout: Path) -> None:
     (checkout / "scripts" / "config.env").write_text("stale\n")
     stale = command(checkout, "check")
     assert stale.returncode == 1
     assert "scripts/config.env:1: differs from what the facts render: run make docs" in stale.stderr
     assert command(checkout, "render").stdout == "written: scripts/config.env\n"
     assert command(checkout, "render").stdout.startswith("nothing to write")
-    assert command(checkout, "check").returncode == 0
+    assert (checkout / "scripts" / "config.env").read_bytes() == (ROOT / "scripts" / "config.env").read_bytes()
 
 
 def test_a_wrong_fact_is_one_line_and_status_2(checkout: Path) -> None:

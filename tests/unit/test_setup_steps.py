@@ -27,7 +27,8 @@ UPSTREAM_LIST = {
                 "tokenizers==0.19.1", "huggingface-hub==0.36.0", "numpy==1.26.4", "opencv-python==4.9.0.80",
                 "opencv-python-headless==4.9.0.80", "pillow==10.4.0", "imageio==2.34.1", "einops==0.8.0", "matplotlib==3.9.4",
                 "pyyaml==6.0.3", "tqdm==4.66.4", "peft==0.13.2", "protobuf==3.20.3", "clip==1.0", "timm==0.6.13",
-                "open-clip-torch==3.2.0", "hpsv2==1.2.0", "image-reward==1.5", "fairscale==0.4.13", "qwen_vl_utils==0.0.8", "pytest==7.2.0",
+                "open-clip-torch==3.2.0", "hpsv2==1.2.0", "image-reward==1.5", "fairscale==0.4.13",
+                "qwen_vl_utils==0.0.8", "pytest==7.2.0",
             ]
         },
     ],
@@ -223,7 +224,8 @@ def test_with_all_left_out_the_code_is_upstreams(tree: Path) -> None:
 
 def test_code_that_upstream_has_mended_is_left_alone(tree: Path) -> None:
     mended = {
-        r"train_dataloader_len=.*": "train_dataloader_len = math.ceil(train_dataset_len / args.train_batch_size / accelerator.num_processes)",
+        r"train_dataloader_len=.*": "train_dataloader_len = math.ceil("
+        "train_dataset_len / args.train_batch_size / accelerator.num_processes)",
         r" *unet_main\.save_motion_modules.*\n": "",
         r" *(torch\.cuda\.empty_cache|gc\.collect)\(\)\n": "",
         r"# accelerator\.init_trackers": "accelerator.init_trackers",
