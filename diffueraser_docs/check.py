@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from .bash import Script, parse
 from .facts import LANGUAGES, Facts, facts
-from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all, render_page, variable_names
+from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all, variable_names
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
 SHELL = {"bash", "sh", "shell"}
@@ -248,13 +248,12 @@ def check_variables(root: Path, data: Facts) -> list[Problem]:
     return problems
 
 
-def check_pages(root: Path, data: Facts) -> list[Problem]:
-    """Each page exists in both languages, its macros expand, and what comes out holds to the same rules as a README."""
+def check_pages(root: Path) -> list[Problem]:
+    """Each page exists in both languages, its macros expand, and what they say holds no home folder either."""
+    from .mkdocs_hook import expand  # noqa: PLC0415 - MkDocs is slow to import, and the hook imports this package
+
     docs = root / "docs"
     names = {language: {str(p.relative_to(docs / language)) for p in (docs / language).rglob("*.md")} for language in LANGUAGES}
-    scripts = {
-        name: (root / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS if (root / "scripts" / name).exists()
-    }
     problems = []
     for language in LANGUAGES:
         for other in LANGUAGES:
@@ -265,8 +264,8 @@ def check_pages(root: Path, data: Facts) -> list[Problem]:
         for name in sorted(names[language]):
             path = f"docs/{language}/{name}"
             try:
-                text = render_page((root / path).read_text(encoding="utf-8"), language, data, scripts)
-            except (TemplateError, KeyError, AttributeError, TypeError) as error:
+                text = expand((root / path).read_text(encoding="utf-8"), language)
+            except (TemplateError, LookupError, AttributeError, TypeError) as error:
                 problems.append(Problem(path, getattr(error, "lineno", None) or 1, f"does not expand: {error}"))
                 continue
             if match := HOME_PATH.search(text):
@@ -291,7 +290,7 @@ def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TE
         *check_paths(root),
         *check_embedded(root),
         *check_variables(root, data),
-        *check_pages(root, data),
+        *check_pages(root),
         *check_bash(root),
         *check_names(root, data),
     ]

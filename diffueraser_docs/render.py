@@ -160,14 +160,6 @@ class ScriptMacros:
         return " ".join(str(value) for value in self.facts.training.useful_workers.values())
 
 
-PAGES = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Markdown
-
-
-def render_page(markdown: str, language: str, data: Facts, scripts: dict[str, str]) -> str:
-    """Expand the macros of a page of the site."""
-    return PAGES.from_string(markdown).render(page_macros(data, language, scripts))
-
-
 def script_environment(data: Facts, templates: Path = TEMPLATES) -> Environment:
     """Jinja2 for bash: delimiters that leave bash readable, no escaping."""
     environment = Environment(

@@ -57,7 +57,7 @@ CHECKS: dict[str, Callable[[Path, str], list[Problem]]] = {
     "no function here": lambda root, _: check_names(root, facts()),
     "never called": lambda root, _: check_names(root, facts()),
     "nothing sets": lambda root, _: check_names(root, facts()),
-    "does not expand": lambda root, _: check_pages(root, facts()),
+    "does not expand": lambda root, _: check_pages(root),
 }
 CASES = [
     ("scripts/01_setup.sbatch", append("if true; then"), "bash -n"),
@@ -112,6 +112,6 @@ def test_a_missing_file_is_a_problem(copy: Path, name: str) -> None:
 def test_a_page_in_one_language_only_is_a_problem(copy: Path, language: str) -> None:
     other = next(each for each in LANGUAGES if each != language)
     (copy / "docs" / language / "new-page.md").write_text("# New\n")
-    assert [(p.path, p.reason) for p in check_pages(copy, facts())] == [
+    assert [(p.path, p.reason) for p in check_pages(copy)] == [
         (f"docs/{other}/new-page.md", f"the page is missing: docs/{language}/new-page.md has no counterpart")
     ]
