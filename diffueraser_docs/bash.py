@@ -24,7 +24,7 @@ class Script:
     guarded: set[str] = field(default_factory=set)
     """Variables that are read as ${NAME:-…}: they may be unset."""
     commands: list[tuple[int, list[str]]] = field(default_factory=list)
-    """Line and words of every simple command; a word that is not plain text is empty."""
+    """Line and words of every simple command, without what is expanded in them."""
     expansions: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Line and node of every parameter expansion."""
     declarations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -43,24 +43,16 @@ def walk(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def words(node: dict[str, Any]) -> list[str]:
-    """The words of a simple command; one that is not plain text is empty."""
+    """The words of a simple command, without what is expanded in them."""
     return [_plain(word.get("Parts", [])) for word in node.get("Args") or []]
 
 
 def _plain(parts: list[dict[str, Any]]) -> str:
-    """Plain text of a word, up to the first part that is expanded."""
-    text = ""
-    for part in parts:
-        if part["Type"] in ("Lit", "SglQuoted"):
-            text += str(part.get("Value", ""))
-        elif part["Type"] == "DblQuoted":
-            inner = part.get("Parts", [])
-            text += _plain(inner)
-            if any(each["Type"] != "Lit" for each in inner):
-                break
-        else:
-            break
-    return text
+    return "".join(_plain(part["Parts"]) if part["Type"] == "DblQuoted" and "Parts" in part else _literal(part) for part in parts)
+
+
+def _literal(part: dict[str, Any]) -> str:
+    return str(part.get("Value", "")) if part["Type"] in ("Lit", "SglQuoted") else ""
 
 
 @cache

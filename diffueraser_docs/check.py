@@ -52,12 +52,19 @@ class CodeBlock:
 
 def code_blocks(path: Path, name: str) -> list[CodeBlock]:
     """All fenced code blocks of a Markdown file, found by a Markdown parser, also within folded parts."""
-    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
-    return [
-        CodeBlock(name, (token.map or [0])[0] + 1, token.info.split(" ")[0], token.content)
-        for token in tokens
-        if token.type == "fence"
-    ]
+    return code_blocks_of(path.read_text(encoding="utf-8"), name)
+
+
+def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
+    """All fenced code blocks of a Markdown text, also those indented below an admonition or a tab of the site."""
+    blocks = []
+    for token in MarkdownIt("commonmark").parse(text):
+        line = (token.map or [0])[0] + 1
+        if token.type == "fence":
+            blocks.append(CodeBlock(name, line, token.info.split(" ")[0], token.content))
+        elif token.type == "code_block" and "```" in token.content:
+            blocks += [CodeBlock(name, line + b.line - 1, b.language, b.text) for b in code_blocks_of(token.content, name)]
+    return blocks
 
 
 def _tool(name: str) -> str:
