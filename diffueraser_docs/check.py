@@ -223,7 +223,7 @@ def check_embedded(root: Path) -> list[Problem]:
     for page in pages(root):
         if page.exists():
             name = str(page.relative_to(root))
-            problems += [p for b in code_blocks(page, name) if b.text not in scripts.values() for p in _commands(b)]
+            problems += _commands(name, page.read_text(encoding="utf-8"), [*scripts.values()])
     return problems
 
 
@@ -232,15 +232,16 @@ def _head(text: str) -> list[str]:
     return text.splitlines()[:2]
 
 
-def _commands(block: CodeBlock) -> list[Problem]:
-    if block.language not in SHELL:
-        return []
-    problems = []
-    for offset, line in enumerate(block.text.splitlines(), 1):
-        for name in re.findall(r"\b(?:sbatch|bash)\s+(?:-\S+\s+)*([\w./$-]+)", line.split(" #")[0]):
-            if name.endswith((".sbatch", ".sh")) and Path(name).name not in SCRIPTS:
-                problems.append(Problem(block.path, block.line + offset, f"calls {name}, which is no script of scripts/"))
-    return problems
+def _commands(page: str, text: str, scripts: list[str]) -> list[Problem]:
+    """Every script that a page tells to submit or run, in a code block or in running text, is one of ours."""
+    for script in scripts:  # what an embedded script calls is looked at in the script
+        text = text.replace(script, re.sub(r"[^\n]", " ", script))
+    return [
+        Problem(page, number, f"calls {name}, which is no script of scripts/")
+        for number, line in enumerate(text.splitlines(), 1)
+        for name in re.findall(r"\b(?:sbatch|bash)\s+(?:-\S+\s+)*([\w./$-]+\.(?:sbatch|sh))\b", line)
+        if Path(name).name not in SCRIPTS
+    ]
 
 
 def check_variables(root: Path, data: Facts) -> list[Problem]:

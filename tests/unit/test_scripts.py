@@ -28,8 +28,8 @@ DIRECTIVES = {
         "open-mode=append", "output=01_setup-%j.log",
     ],
     "02_train.sbatch": [
-        "job-name=diffueraser-train", "partition=gpu", "nodes=1", "ntasks-per-node=1", "gres=gpu:8", "cpus-per-task=48", "mem=256G",
-        "time=24:00:00", "signal=B:USR1@180", "requeue", "open-mode=append", "output=02_train-%j.log",
+        "job-name=diffueraser-train", "partition=gpu", "nodes=1", "ntasks-per-node=1", "gres=gpu:8", "cpus-per-task=48",
+        "mem=256G", "time=24:00:00", "signal=B:USR1@180", "requeue", "open-mode=append", "output=02_train-%j.log",
     ],
     "setup_and_train.sbatch": ["job-name=diffueraser-launch", "time=00:30:00", "output=setup_and_train-%j.log"],
 }  # fmt: skip
@@ -48,7 +48,7 @@ def options() -> dict[tuple[str, ...], dict[str, str]]:
             name = words[0].rsplit("/", 1)[-1]
             if not name:
                 continue
-            program = CALLED_AS.get(name, (name,))
+            program: tuple[str, ...] = CALLED_AS.get(name, (name,))
             rest = words[1:]
             if program[0] in SUBCOMMANDS:
                 plain = [word for word in rest[: SUBCOMMANDS[program[0]]] if re.fullmatch("[a-z]+", word)]
@@ -64,23 +64,44 @@ def options() -> dict[tuple[str, ...], dict[str, str]]:
 
 
 @cache
-def help_of(program: tuple[str, ...]) -> str:
-    """What a program says of its options; empty where it is not installed, or says nothing of them."""
-    here = VENV / program[0]
-    found = str(here) if here.exists() else shutil.which(program[0])
-    if not found or program[0] == "scontrol":
-        return ""
-    command = [found, *program[1:], "--help", *(["all"] if program[0] == "curl" else [])]
-    with tempfile.TemporaryDirectory() as folder:  # Slurm's programs do not even help without a cluster
+def tool(name: str) -> str:
+    """Where a program is, that of the virtual environment first; empty where it is not installed."""
+    return str(VENV / name) if (VENV / name).exists() else shutil.which(name) or ""
+
+
+def ask(command: list[str]) -> str:
+    """What a program says; Slurm's do not even help without the file of a cluster."""
+    with tempfile.TemporaryDirectory() as folder:
         conf = Path(folder, "slurm.conf")
         conf.write_text("ClusterName=none\nSlurmctldHost=localhost\nAuthType=auth/munge\n")
         env = {"PATH": "/usr/bin:/bin", "COLUMNS": "200", "SLURM_CONF": str(conf)}
-        result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=folder)
     return result.stdout + result.stderr
 
 
+@cache
+def help_of(program: tuple[str, ...]) -> str:
+    """The help of a program that lists all its options there."""
+    return ask([tool(program[0]), *program[1:], "--help", *(["all"] if program[0] == "curl" else [])])
+
+
+def knows(program: tuple[str, ...], option: str) -> bool:
+    """Whether a program takes an option: by its help where that is complete, else by its word on the option itself."""
+    if program[0] in ("curl", "hf"):
+        return bool(re.search(rf"{option}(?![\w-])", help_of(program)))
+    said = ask([tool(program[0]), *program[1:], f"{option}=1", "--help"])
+    return not re.search("unrecognized option|unexpected argument|unknown option|invalid option", said)
+
+
 OPTIONS = {program: found for program, found in options().items() if not program[0].startswith(("python", "conda"))}
-KNOWN = {program: found for program, found in OPTIONS.items() if help_of(program)}
+KNOWN = {
+    program: found for program, found in OPTIONS.items() if tool(program[0]) and program[0] not in ("scontrol", "nvidia-smi")
+}
+
+
+def test_a_program_is_asked_and_can_say_no() -> None:
+    for program in KNOWN:
+        assert not knows(program, "--no-such-option-of-any-program"), program
 
 
 def test_options_were_found() -> None:
@@ -91,15 +112,13 @@ def test_options_were_found() -> None:
 
 @pytest.mark.parametrize("program", KNOWN, ids=" ".join)
 def test_a_program_knows_each_option_that_it_is_given(program: tuple[str, ...]) -> None:
-    says = help_of(program)
     for option, place in KNOWN[program].items():
-        assert re.search(rf"{re.escape(option)}(?![\w-])", says), f"{place}: {' '.join(program)} knows no {option}"
+        assert knows(program, option), f"{place}: {' '.join(program)} knows no {option}"
 
 
 def test_arrays_of_options_for_sbatch_hold_only_its_options() -> None:
     """What collect_options and submit_everything put together before it reaches sbatch."""
-    says = help_of(("sbatch",))
-    if not says:
+    if not tool("sbatch"):
         pytest.skip("slurm-client is not installed; make test installs it")
     launcher = text("setup_and_train.sbatch")
     body = launcher[launcher.index("submit_everything() {") : launcher.index("# --- this project's jobs")]
@@ -107,7 +126,7 @@ def test_arrays_of_options_for_sbatch_hold_only_its_options() -> None:
     given = {option for each in arrays for option in re.findall(r"(?<![\w-])--[a-z-]+", each)}
     assert len(given) > 14, given
     for option in given:
-        assert re.search(rf"{option}(?![\w-])", says), f"sbatch knows no {option}"
+        assert knows(("sbatch",), option), f"sbatch knows no {option}"
 
 
 def test_accelerate_is_given_its_own_options() -> None:
