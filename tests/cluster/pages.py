@@ -5,6 +5,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -95,10 +96,14 @@ class Shell:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            ["bash"], cwd=self.project.folder.parent, env=self.env, text=True, bufsize=1,
+            ["bash"], cwd=self._start(), env=self.env, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         return self
+
+    def _start(self) -> Path:
+        """A collaborator who reads on is in the project's folder; before there is one, beside it."""
+        return self.project.folder if self.project.folder.is_dir() else self.project.folder.parent
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self.process.stdin is not None

@@ -73,7 +73,7 @@ def test_the_commands_of_a_page_of_the_site_do_what_they_say(ready: Callable[...
 
 @pytest.mark.parametrize("command", inline(), ids=lambda command: re.sub(r"\W+", "-", command.text))
 def test_a_command_in_running_text_does_what_it_says(ready: Callable[..., Project], command: Command) -> None:
-    steps = walk(ready("non-prompt"), [Command("", 0, 'cd "$PROJECT_HOME"'), command], "non-prompt", "en")
+    steps = walk(ready("non-prompt"), [command], "non-prompt", "en")
     assert [step.problem() for step in steps if step.problem()] == []
 
 

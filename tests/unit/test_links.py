@@ -18,7 +18,6 @@ def broken(files: list[Path], *options: str) -> str:
         str(Path(sys.executable).with_name("lychee")),
         "--offline",
         "--no-progress",
-        "--include-fragments",
         "--quiet",
         *options,
     ]
