@@ -62,6 +62,7 @@ NAMES_OF_PARTITIONS = "PARTITIONS=$'a* gpu:h100:8(S:0-1) 1-00:00:00\\nb (null) i
 
 
 Folder = Callable[[str], Path]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

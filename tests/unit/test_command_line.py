@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from diffueraser_docs import __main__
 from diffueraser_docs.__main__ import main
+from diffueraser_docs.check import Problem
 from diffueraser_docs.render import ROOT
 
 COPIED = ("diffueraser_docs", "docs", "scripts", "README.md", "README.zh-CN.md", "mkdocs.yml")
@@ -36,11 +38,13 @@ def command(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["render", "--help"], ["check", "--help"], ["verify-hub", "--help"]])
-def test_each_command_explains_itself(arguments: list[str]) -> None:
-    result = command(ROOT, *arguments)
-    assert result.returncode == 0
-    assert result.stdout.startswith("usage: python -m diffueraser_docs")
-    assert len(result.stdout.splitlines()) > 3
+def test_each_command_explains_itself(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: python -m diffueraser_docs")
+    assert len(printed.splitlines()) > 3
 
 
 def test_without_a_command_the_usage_is_shown() -> None:
@@ -54,6 +58,14 @@ def test_check_is_content_with_what_is_committed(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "scripts, READMEs and pages are in order\n"
 
 
+def test_check_prints_each_problem_and_counts_them(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = [Problem("README.md", 3, "first"), Problem("scripts/config.env", 1, "second")]
+    monkeypatch.setattr(__main__, "check_all", lambda: problems)
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == "README.md:3: first\nscripts/config.env:1: second\n2 problem(s)\n"
+
+
+@pytest.mark.slow
 def test_render_says_what_it_wrote_after_check_has_found_it(checkout: Path) -> None:
     (checkout / "scripts" / "config.env").write_text("stale\n")
     stale = command(checkout, "check")
