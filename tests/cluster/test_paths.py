@@ -48,7 +48,7 @@ def test_each_line_of_the_tree_exists_after_a_run(finished: Finished, version: s
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_tree_conceals_nothing_where_it_shows_the_inside_of_a_folder(finished: Finished, version: str) -> None:
-    """Names that begin with a dot are the scripts' own memory and are left out of the tree."""
+    """Names that begin with a dot are the scripts' own memory, __pycache__ is Python's: both are left out of the tree."""
     folder = finished[version].project.folder
     paths = shown(version)
     opened = {str(PurePosixPath(path).parent) for path in paths}
@@ -59,7 +59,7 @@ def test_the_tree_conceals_nothing_where_it_shows_the_inside_of_a_folder(finishe
             missing += [
                 str(each.relative_to(folder))
                 for each in sorted(place.iterdir())
-                if not each.name.startswith(".") and not any(fnmatch(each.name, pattern) for pattern in patterns)
+                if not each.name.startswith((".", "__pycache__")) and not any(fnmatch(each.name, pattern) for pattern in patterns)
             ]
     assert missing == [], f"a {version} run leaves these beside what the tree shows: extend `tree` in facts/project.yaml"
 
