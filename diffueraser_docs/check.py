@@ -18,6 +18,7 @@ from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all, var
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
 SHELL = {"bash", "sh", "shell"}
+SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
 # What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
 PROGRAMS = re.compile(
     "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|grep|head|ln|mkdir|module|mv|nproc|nvidia-smi|od|readlink|rm|sacct|sbatch"
@@ -58,7 +59,7 @@ def code_blocks(path: Path, name: str) -> list[CodeBlock]:
 def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
     """All fenced code blocks of a Markdown text, also those indented below an admonition or a tab of the site."""
     blocks = []
-    for token in MarkdownIt("commonmark").parse(text):
+    for token in MarkdownIt("commonmark").parse(SITE_BOX.sub("", text)):
         line = (token.map or [0])[0] + 1
         if token.type == "fence":
             blocks.append(CodeBlock(name, line, token.info.split(" ")[0], token.content))

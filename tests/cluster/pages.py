@@ -11,7 +11,7 @@ from typing import Self
 
 from markdown_it import MarkdownIt
 
-from diffueraser_docs.check import SHELL, code_blocks_of
+from diffueraser_docs.check import SHELL, CodeBlock, code_blocks_of
 from diffueraser_docs.facts import LANGUAGES
 from diffueraser_docs.mkdocs_hook import expand
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
@@ -19,9 +19,11 @@ from tests.cluster.project import Project
 
 # What can begin a command in running text; a placeholder makes it an example of one.
 INLINE = re.compile(
-    r"([A-Z][A-Z0-9_]*=\S* )*(bash|cat|cd|chmod|cp|hf|git|ls|make|mkdir|nano|pip|python"
-    r"|sbatch|scancel|scontrol|sed|sinfo|squeue|tail|tensorboard) \S.*"
+    r"([A-Z][A-Z0-9_]*=\S* )*((sbatch|bash) (-\S+ )*\S+\.(sbatch|sh)( \S+)*"
+    r"|(cat|cd|chmod|cp|hf|git|ls|make|mkdir|nano|pip|python|scancel|scontrol|sed|sinfo|squeue|tail|tensorboard) \S.*)"
 )
+# A block of nothing but settings goes into config.env.
+SETTINGS = re.compile(r"(#.*\n|\s*\n|[A-Z][A-Z0-9_]*=(\"[^\"]*\"|\S*)[ \t]*(#.*)?\n)+")
 PLACEHOLDER = re.compile(r"…|<[a-zA-Z-]+>|\bNAME\b")
 
 
@@ -48,10 +50,19 @@ def page_texts() -> dict[str, str]:
 
 
 def block_commands(text: str, page: str) -> list[Command]:
-    """The commands of a page's code blocks in order; embedded scripts are files, not commands."""
-    scripts = {(ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    blocks = [block for block in code_blocks_of(text, page) if block.language in SHELL and block.text not in scripts]
+    """The commands of a page's code blocks in order; embedded scripts and settings are contents of files, not commands."""
+    blocks = [block for block in _shell_blocks(text, page) if not SETTINGS.fullmatch(block.text)]
     return [Command(page, block.line + line, each) for block in blocks for line, each in _complete(block.text)]
+
+
+def settings_blocks(text: str, page: str) -> list[CodeBlock]:
+    """The code blocks of a page that are lines for config.env."""
+    return [block for block in _shell_blocks(text, page) if SETTINGS.fullmatch(block.text)]
+
+
+def _shell_blocks(text: str, page: str) -> list[CodeBlock]:
+    scripts = {(ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
+    return [block for block in code_blocks_of(text, page) if block.language in SHELL and block.text not in scripts]
 
 
 def _complete(block: str) -> Iterator[tuple[int, str]]:

@@ -14,6 +14,7 @@ NOT_TYPED = {
     "nano config.env": "an editor waits for a person: the test makes the two edits",
     "make docs": "it is what builds the pages that this test reads: CI runs it before this test",
     "make test": "it is what runs this test",
+    "HF_TOKEN=hf_… python -m diffueraser_docs verify-hub --update": "it asks the real Hub; tests/unit asks the stand-in",
 }
 # What a command finds when a person types it where the page says so.
 Before = Callable[[Project], object]
