@@ -11,7 +11,7 @@ from typing import Self
 
 from markdown_it import MarkdownIt
 
-from diffueraser_docs.check import SHELL, CodeBlock, code_blocks_of
+from diffueraser_docs.check import SHELL, SITE_BOX, CodeBlock, code_blocks_of
 from diffueraser_docs.facts import LANGUAGES
 from diffueraser_docs.mkdocs_hook import expand
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
@@ -92,7 +92,7 @@ def code_spans(text: str) -> list[tuple[int, str]]:
     """Line and text of every code span outside code blocks."""
     return [
         ((token.map or [0])[0] + 1, child.content)
-        for token in MarkdownIt("commonmark").enable("table").parse(text)
+        for token in MarkdownIt("commonmark").enable("table").parse(SITE_BOX.sub("", text))
         for child in token.children or []
         if child.type == "code_inline"
     ]
