@@ -54,7 +54,7 @@ SINCE = {
 }  # fmt: skip
 # Options of Slurm's programs that came after 19.05, and what happens without them.
 SLURM = {
-    ("squeue", "--me"): "20.11; without it `status` sees no jobs: reported upstream of this list",
+    ("squeue", "--me"): "20.11; before it `status` and `cancel` see no jobs and a second submission is not refused",
     ("srun", "--overlap"): "20.11; without it the GPUs' memory counts as unknown and gradient checkpointing stays on",
 }
 FROM_LINE_3 = 'declare_variables; for name in "${!PATTERN[@]}"; do ORIGIN[$name]=3; done'

@@ -215,7 +215,7 @@ def spoil(edits: list[tuple[int, str, int]]) -> bytes:
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
