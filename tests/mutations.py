@@ -55,7 +55,7 @@ COPIED = (
 FACTS, TEMPLATES = Path("diffueraser_docs/facts"), Path("diffueraser_docs/templates")
 # The fast tests that look at what is written, quickest first; the others test the checks themselves.
 FAST = [
-    f"tests/unit/test_{name}.py" for name in ("upstream", "scripts", "facts", "render", "links", "setup_steps", "config_reader")
+    f"tests/unit/test_{name}.py" for name in ("upstream", "scripts", "facts", "tree", "render", "links", "setup_steps", "config_reader")
 ]
 Slip = tuple[int, int, str]
 """Where a text is replaced, and by what."""
