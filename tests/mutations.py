@@ -54,9 +54,8 @@ COPIED = (
 )
 FACTS, TEMPLATES = Path("diffueraser_docs/facts"), Path("diffueraser_docs/templates")
 # The fast tests that look at what is written, quickest first; the others test the checks themselves.
-FAST = [
-    f"tests/unit/test_{name}.py" for name in ("upstream", "scripts", "facts", "tree", "render", "links", "setup_steps", "config_reader")
-]
+QUICKEST = ("upstream", "scripts", "facts", "tree", "render", "links", "setup_steps", "config_reader")
+FAST = [f"tests/unit/test_{name}.py" for name in QUICKEST]
 Slip = tuple[int, int, str]
 """Where a text is replaced, and by what."""
 
