@@ -121,7 +121,7 @@ SBATCH = tuple(f"scripts/{name}" for name in SCRIPTS if name.endswith(".sbatch")
 TEMPLATE = tuple(f"{TEMPLATES}/{name}" for name in SCRIPTS if name.endswith(".sbatch"))
 OPTION = r"(?<=[\s(\"])--([a-z][a-z-]{3,})"
 # Defaults and prose are a maintainer's to change; everything else is said twice somewhere, or is no fact.
-NUMBER_FACT = r"^(?!.*\b(?:default|stage[12]|shown|trainer_default)\b).*?(?<![\w.])(\d[\d.]*\d|\d)(?![\w.])"
+NUMBER_FACT = r"^(?!#)(?!.*\b(?:default|stage[12]|shown|trainer_default)\b).*?(?<![\w.])(\d[\d.]*\d|\d)(?![\w.])"
 KINDS = (
     Kind("script: flag", SBATCH, at(OPTION, misspelt)),
     Kind("script: quote", SBATCH, at(r'"', "")),
