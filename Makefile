@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs render check serve test test-fast mutation lint format lock clean
+.PHONY: docs render check serve test test-fast mutation reliability kills lint format bench lock clean
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
@@ -31,6 +31,13 @@ test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 
 mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT slips of each kind, each must be caught
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
+
+reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, for the page Reliability
+	$(BIN)/pytest -m fault --reliability diffueraser_docs/facts/reliability.yaml
+	$(MAKE) docs
+
+kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/cluster/test_random_kills.py
 
 lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddings, the workflow
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # Functions and builtins that take a command as an argument, and its place.
-CARRIERS = {"once": 3, "beside": 2, "trap": 1}
+CARRIERS = {"once": 3, "beside": 2, "watched": 4, "trap": 1}
 
 
 @dataclass
@@ -79,6 +79,9 @@ def _note(script: Script, node: dict[str, Any]) -> None:
         script.functions.setdefault(node["Name"]["Value"], line)
     elif kind == "DeclClause":
         script.declarations.append((line, node))
+        found = words({"Args": [each["Value"] for each in node.get("Args") or [] if "Value" in each]})
+        if found[:1] == ["-f"]:  # the text of a function, for another bash to run
+            script.calls.update(dict.fromkeys(found[1:], line))
     elif kind == "ParamExp":
         script.expansions.append((line, node))
         name = node.get("Param", {}).get("Value", "")

@@ -32,6 +32,7 @@ def _pattern(text: str) -> str:
     return text
 
 
+DateOrNone = date | None
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
@@ -322,6 +323,39 @@ class TreeEntry(Fact):
     versions: list[Version] = ["non-prompt", "prompt"]
 
 
+class Faults(Fact):
+    """Names of the faults that the tests cause, of the steps in which they do, and of the ways it ends."""
+
+    source: str
+    faults: dict[str, Text]
+    steps: dict[str, Text]
+    outcomes: dict[str, Text]
+
+
+class FaultResult(Fact):
+    """A fault in a step: what became of it in the last run of all its cases."""
+
+    fault: str
+    step: str
+    outcome: str
+    cases: int = Field(ge=1)
+    seconds: int
+    """The longest case, from the first command to the finished job, fault included."""
+    repeated_bytes: int | None = None
+    """Most bytes that were downloaded twice in one case; none where nothing is downloaded."""
+    repeated_steps: int | None = None
+    """Most training steps that were done twice in one case."""
+
+
+class Reliability(Fact):
+    """The fault matrix, written by `make reliability`."""
+
+    source: str
+    date: DateOrNone = None
+    cores: int | None = None
+    results: list[FaultResult]
+
+
 class Facts(Fact):
     """All facts, one attribute per file in ``facts/``."""
 
@@ -330,9 +364,19 @@ class Facts(Fact):
     hub: Hub
     environment: Environment
     project: Project
+    faults: Faults
+    reliability: Reliability
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for result in self.reliability.results:
+            for key, texts in (
+                (result.fault, self.faults.faults),
+                (result.step, self.faults.steps),
+                (result.outcome, self.faults.outcomes),
+            ):
+                if key not in texts:
+                    raise ValueError(f"reliability.yaml: {key!r} is not in faults.yaml: run make reliability")
         names = {variable.name for variable in self.configuration.variables}
         for parameter in self.training.parameters:
             for stage in STAGES:

@@ -19,6 +19,10 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
         "en": ["Parameter", "Stage 1", "Stage 2", "Meaning", "When to change it"],
         "zh": ["参数", "阶段 1", "阶段 2", "含义", "何时修改"],
     },
+    "reliability": {
+        "en": ["Fault", "Step", "Outcome", "Cases", "Longest case", "Downloaded twice", "Steps trained twice"],
+        "zh": ["故障", "步骤", "结果", "用例数", "最长用时", "重复下载", "重复训练步数"],
+    },
     "repairs": {
         "en": ["Repair", "What it mends", "Without it"],
         "zh": ["修补", "修正什么", "不修补时"],
@@ -123,6 +127,16 @@ class PageMacros:
         rows = [[f"`{r.name}`", self._say(r.meaning), self._say(r.without)] for r in self._facts.project.repairs]
         return _table(HEADINGS["repairs"][self._language], rows)
 
+    def reliability_table(self) -> str:
+        """The fault matrix."""
+        names, rows = self._facts.faults, []
+        for result in self._facts.reliability.results:
+            again = "–" if result.repeated_bytes is None else f"{result.repeated_bytes / 1e6:.1f} MB"
+            steps = "–" if result.repeated_steps is None else str(result.repeated_steps)
+            words = (names.faults[result.fault], names.steps[result.step], names.outcomes[result.outcome])
+            rows.append([*(self._say(text) for text in words), str(result.cases), f"{result.seconds} s", again, steps])
+        return _table(HEADINGS["reliability"][self._language], rows)
+
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
         children: dict[str, Any] = {}
@@ -158,6 +172,7 @@ def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str
         "facts": data,
         "hub": data.hub,
         "project": data.project,
+        "reliability": data.reliability,
         "groups": data.configuration.groups,
         "training_groups": data.training.groups,
         "language": language,

@@ -59,7 +59,7 @@ def lab_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def watch(lab_running: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretWatch]:  # noqa: ARG001 - while it runs
+def watch(lab_running: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretWatch]:
     """Looks for the token while the tests run."""
     with SecretWatch(tmp_path_factory.getbasetemp(), TOKEN) as running:
         yield running
@@ -112,7 +112,7 @@ class _Prepared(dict[str, Project]):
 
 
 @pytest.fixture
-def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[str], Project]:  # noqa: ARG001
+def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[str], Project]:
     """A folder after setup and before training, with config.env as the two edits left it."""
 
     def get(version: str = "non-prompt") -> Project:
@@ -139,7 +139,7 @@ def environment_built(
 
 
 @pytest.fixture
-def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:  # noqa: ARG001
+def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:
     """A folder in which nothing is downloaded yet; tools and environment are there."""
     project = environment_built
     project.hub = hub

@@ -234,17 +234,21 @@ class Lab:
     def kill_node(self, name: str) -> None:
         """Power failure: slurmd and all processes of its jobs are killed at once."""
         root = psutil.Process(self.daemons[f"slurmd-{name}"])
-        doomed = [root, *root.children(recursive=True)]
-        for process in psutil.process_iter():
-            try:
-                environment, folder = process.environ(), process.cwd()
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-            mine = environment.get("SLURM_CONF", "").startswith(f"{self.folder}/")
-            if mine and (environment.get("SLURMD_NODENAME") == name or folder == str(self.folder / f"spool-{name}")):
-                doomed += [process, *process.children(recursive=True)]
-        for process in doomed:
+        for process in [root, *root.children(recursive=True)]:
             _kill(process.pid)
+        while left := [process for process in psutil.process_iter() if self._on_node(process, name)]:
+            for process in left:
+                _kill(process.pid)
+
+    def _on_node(self, process: psutil.Process, name: str) -> bool:
+        """Whether a living process belongs to this node: its jobs' and their supervisors'."""
+        try:
+            environment, folder = process.environ(), process.cwd()
+            alive = process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+        mine = environment.get("SLURM_CONF", "").startswith(f"{self.folder}/")
+        return alive and mine and (environment.get("SLURMD_NODENAME") == name or folder == str(self.folder / f"spool-{name}"))
 
     # --- jobs
 
@@ -279,7 +283,7 @@ class Lab:
         text = self.run(["squeue", "--noheader", "--states=all", "--format=%i %T"], self.folder).stdout
         return {int(line.split()[0]): line.split()[1] for line in text.splitlines()}
 
-    def wait(self, job: int, timeout: float = 120, states: frozenset[str] = ENDED) -> str:
+    def wait(self, job: int, timeout: float = 240, states: frozenset[str] = ENDED) -> str:
         """Wait until a job is in one of the states, and give that state."""
         wait_for(
             lambda: self.job(job).get("JobState", "") in states,

@@ -115,6 +115,11 @@ class Project:
             elif path.name not in ("tools", "environment"):
                 path.unlink()
 
+    def downloaded_twice(self) -> int:
+        """Bytes that the Hub sent beyond each file's size."""
+        sent = self.hub.payload()
+        return sum(max(0, count - (self.hub.root / name).stat().st_size) for name, count in sent.items())
+
     def last_line(self) -> str:
         """The end of what setup wrote."""
         return (self.log("diffueraser-setup*").strip() or self.log().strip()).splitlines()[-1]

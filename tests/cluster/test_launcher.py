@@ -36,7 +36,7 @@ def test_each_problem_is_said_at_once_and_nothing_is_submitted(new_project: NewP
     )  # fmt: skip
     started = time.monotonic()
     result = project.bash("setup_and_train.sbatch", HF_ENDPOINT="")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert result.returncode == 1
     for text in (
         r"config.env line 3: TRAIN_VERSION=promt: must be prompt or non-prompt",
@@ -90,6 +90,7 @@ def test_options_reach_sbatch_and_a_second_submission_is_refused(new_project: Ne
         "12",
     )
     assert (job["TresPerNode"], job["MinMemoryNode"], job["OverSubscribe"]) == ("gres:gpu:4", "8G", "NO")
+    assert job["MailUser"] == "me@example.org"
     assert job["Dependency"].startswith(f"afterok:{setup}")
     assert project.lab.job(setup)["TimeLimit"] == "02:00:00"
     again = project.bash("setup_and_train.sbatch")
@@ -104,6 +105,41 @@ def test_options_reach_sbatch_and_a_second_submission_is_refused(new_project: Ne
         status.stdout
     )
     assert TOKEN not in result.stdout + result.stderr + status.stdout + project.log()
+
+
+def test_account_qos_and_reservation_reach_slurm(cluster: Callable[..., Project]) -> None:
+    project = cluster(extra="JobSubmitPlugins=lua")
+    (project.lab.folder / "job_submit.lua").write_text(
+        LUA.replace(
+            "if job.account == nil then",
+            "if job.partition == 'gpu' and (job.account ~= 'team' or job.qos ~= 'long' or job.reservation ~= 'ours') then",
+        )
+    )
+    project.edit(ACCOUNT="team", QOS="long", NUM_GPUS="2")
+    refused = project.bash("setup_and_train.sbatch")
+    assert refused.returncode == 1
+    assert held(project) == set()
+    reservation = ["create", "reservation", "ReservationName=ours", "Users=root", "StartTime=now", "Duration=60", "Nodes=g1"]
+    project.lab.run(["scontrol", *reservation], project.folder)
+    project.edit(RESERVATION="ours")
+    accepted = project.bash("setup_and_train.sbatch")
+    assert accepted.returncode == 0, accepted.stderr
+
+
+def test_status_follows_a_run_from_the_queue_to_the_weights(ready: Callable[..., Project]) -> None:
+    project = ready("non-prompt")
+    slow = {"DPO_DATASET": "no", "STANDIN_STEP_SECONDS": "1", "STAGE": "1"}
+    assert project.bash("setup_and_train.sbatch", **slow).returncode == 0
+    wait_for(lambda: "trainer starts" in project.log("diffueraser-train*"), "training begins", 120)
+    status = project.bash("setup_and_train.sbatch", "status").stdout
+    assert re.search(r"diffueraser-setup: job \d+, finished", status), status
+    assert re.search(r"diffueraser-train: job \d+, running", status), status
+    project.lab.wait_all(240)
+    status = project.bash("setup_and_train.sbatch", "status").stdout
+    assert re.search(r"diffueraser-train: job \d+, finished", status), status
+    assert re.search(r"stage 1: step 12/12, [0-9.]+ steps/s, 00:00 left, loss=[0-9.e-]+, last checkpoint 12", status), status
+    assert re.search(r"stage 1: weights of step 12 are ready in ", status), status
+    assert re.search(r"disk: [0-9.]+[KMGT] used, ", status), status
 
 
 def test_status_and_cancel_know_only_this_project(new_project: NewProject) -> None:

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from diffueraser_docs.facts import facts
 from tests.cluster.lab import ENDED, Lab, wait_for
 from tests.cluster.project import Project
-from tests.cluster.test_setup_faults import CODE, assert_complete, setup, size
+from tests.cluster.test_setup_faults import CODE, Record, assert_complete, setup, size
 from tests.hub import Hub
 from tests.trainer import build_repositories
 
@@ -21,6 +23,7 @@ PADDING = 20000
 STEPS = {
     "download": "download YTBV.tar: ",
     "unpacking": "unpack YTBV.tar: begins",
+    "environment": "environment: installs",
     "path rewriting": "unpack weights_extras.tar: complete",
 }
 DEATHS = ("scancel", "kill -9", "node failure")
@@ -55,13 +58,20 @@ def wait_for_text(project: Project, text: str) -> None:
 
 def kill_hard(lab: Lab, job: int) -> None:
     """kill -9 to every process of a job of this lab, as a node out of memory does it."""
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-            if environment.get("SLURM_JOB_ID") == str(job) and environment.get("SLURM_CONF") == lab.env["SLURM_CONF"]:
+    while left := [process for process in psutil.process_iter() if of_job(process, lab, job)]:
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
+
+
+def of_job(process: psutil.Process, lab: Lab, job: int) -> bool:
+    """Whether a living process belongs to a job of this lab."""
+    try:
+        environment = process.environ()
+        alive = process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return alive and environment.get("SLURM_JOB_ID") == str(job) and environment.get("SLURM_CONF") == lab.env["SLURM_CONF"]
 
 
 def end(project: Project, job: int, death: str) -> str:
@@ -83,9 +93,12 @@ def end(project: Project, job: int, death: str) -> str:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("death", DEATHS)
-def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str) -> None:
+@pytest.mark.fault("{death}", "{step}", "survived")
+def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str, record_property: Record) -> None:
     if step == "download":
         slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 8_000_000})
+    if step == "environment":
+        (slow.folder / ".state" / "environment").unlink()
     job = slow.sbatch("01_setup.sbatch", "training")
     wait_for_text(slow, STEPS[step])
     if step == "download":
@@ -93,6 +106,7 @@ def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str)
     assert end(slow, job, death) in ("CANCELLED", "FAILED", "NODE_FAIL"), slow.log()
     state = slow.folder / ".state"
     assert not (state / "setup-non-prompt").exists(), "the case came too late"
+    assert (state / "environment").exists() == (step != "environment"), "half an environment is taken for a whole"
     if death == "scancel":
         assert re.search("ERROR  Setup was ended from outside.* Submit again", slow.last_line()), slow.last_line()
     if not (state / "unpack-YTBV.tar").exists() and (slow.root("non-prompt") / "dataset" / "YTBV").exists():
@@ -101,14 +115,18 @@ def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str)
     slow.hub.set_faults()
     assert setup(slow) == "COMPLETED", slow.log()
     assert_complete(slow)
+    python = slow.folder / "environments" / facts().environment.name / "bin" / "python"
+    subprocess.run([python, "-c", f"import {', '.join(facts().environment.imports)}"], check=True)
     assert len(list((slow.root("non-prompt") / "dataset" / "YTBV" / "padding").iterdir())) == PADDING
     left = subprocess.run(["grep", "-rl", "/home/hj/", str(slow.root("non-prompt") / "libs")], capture_output=True, check=False)
     assert left.returncode == 1, left.stdout
+    record_property("repeated_bytes", slow.downloaded_twice())
     sent = slow.hub.payload()
     assert sent[f"{CODE}/YTBV.tar"] <= size(slow, CODE, "YTBV.tar") + 11_000_000, "begun again instead of resumed"
     assert sent[f"{CODE}/DAVIS.tar"] == size(slow, CODE, "DAVIS.tar")
 
 
+@pytest.mark.fault("time limit", "download", "survived")
 def test_the_time_limit_leaves_its_word(slow: Project) -> None:
     slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 100_000})
     job = slow.sbatch("--time=1", "01_setup.sbatch", "training")
@@ -160,8 +178,9 @@ def small_disk() -> Iterator[Disks]:
         ("DiffuEraser_finetune", "8m", "could not be unpacked"),
         ("DiffuEraser_finetune/dataset", "1m", ""),
     ],
-    ids=["while downloading", "while unpacking", "while moving"],
+    ids=["download", "unpacking", "moving"],
 )
+@pytest.mark.fault("full disk", "{id}", "clear error")
 def test_a_full_disk_is_said_and_nothing_is_lost(
     unprepared: Project, small_disk: Disks, folder: str, small: str, said: str
 ) -> None:
@@ -175,6 +194,19 @@ def test_a_full_disk_is_said_and_nothing_is_lost(
     assert_complete(unprepared)
 
 
+@pytest.mark.fault("full disk", "path rewriting", "clear error")
+def test_a_full_disk_while_the_code_is_put_in_place(slow: Project, small_disk: Disks) -> None:
+    libs = slow.root("non-prompt") / "libs"
+    small_disk(libs, "1m")
+    assert setup(slow) == "FAILED"
+    assert re.search("ERROR .*free on", slow.last_line()), slow.log()
+    small_disk(libs, "100m")
+    assert setup(slow) == "COMPLETED", slow.log()
+    assert_complete(slow)
+    assert len(list((libs / "padding").iterdir())) == PADDING // 10
+
+
+@pytest.mark.fault("full disk", "environment", "clear error")
 def test_a_full_disk_while_the_environment_is_built(unprepared: Project, small_disk: Disks) -> None:
     kept = unprepared.folder / "environments"
     aside = unprepared.folder / "environments-aside"
@@ -198,6 +230,7 @@ def test_a_full_disk_while_the_environment_is_built(unprepared: Project, small_d
             (unprepared.folder / ".state" / name).write_text(text)
 
 
+@pytest.mark.fault("little space", "setup", "refused")
 def test_too_little_space_is_known_beforehand(unprepared: Project, small_disk: Disks) -> None:
     here = unprepared.folder / "small"
     small_disk(here, "900m")

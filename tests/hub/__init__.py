@@ -19,11 +19,12 @@ TOKEN = "hf_StandInTokenOfTheTests00"
 class Hub:
     """A Hub server in a process of its own.
 
-    Faults are dictionaries with the fields of `tests.hub.server.Fault`.
+    Faults are dictionaries with the fields of `tests.hub.server.Fault`. A frozen Hub lists its folders once.
     """
 
-    def __init__(self, root: Path, token: str = TOKEN, port: int = 0) -> None:
+    def __init__(self, root: Path, token: str = TOKEN, port: int = 0, *, frozen: bool = False) -> None:
         self.root = root
+        self.frozen = frozen
         self.token = token
         self.port = port or free_ports(1)[0]
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -37,6 +38,7 @@ class Hub:
             str(self.root),
             "--port",
             str(self.port),
+            *(["--frozen"] if self.frozen else []),
         ]
         env = {**os.environ, "STANDIN_HUB_TOKEN": self.token}
         self.process = subprocess.Popen(command, cwd=ROOT, env=env)

@@ -23,16 +23,36 @@ UPSTREAM_LIST = {
         "pip=24.0=py39h06a4308_0",
         {
             "pip": [
-                "torch==2.3.1", "torchvision==0.18.1", "accelerate==0.25.0", "diffusers==0.29.2", "transformers==4.41.1",
-                "tokenizers==0.19.1", "huggingface-hub==0.36.0", "numpy==1.26.4", "opencv-python==4.9.0.80",
-                "opencv-python-headless==4.9.0.80", "pillow==10.4.0", "imageio==2.34.1", "einops==0.8.0", "matplotlib==3.9.4",
-                "pyyaml==6.0.3", "tqdm==4.66.4", "peft==0.13.2", "protobuf==3.20.3", "clip==1.0", "timm==0.6.13",
-                "open-clip-torch==3.2.0", "hpsv2==1.2.0", "image-reward==1.5", "fairscale==0.4.13",
-                "qwen_vl_utils==0.0.8", "pytest==7.2.0",
+                "torch==2.3.1",
+                "torchvision==0.18.1",
+                "accelerate==0.25.0",
+                "diffusers==0.29.2",
+                "transformers==4.41.1",
+                "tokenizers==0.19.1",
+                "huggingface-hub==0.36.0",
+                "numpy==1.26.4",
+                "opencv-python==4.9.0.80",
+                "opencv-python-headless==4.9.0.80",
+                "pillow==10.4.0",
+                "imageio==2.34.1",
+                "einops==0.8.0",
+                "matplotlib==3.9.4",
+                "pyyaml==6.0.3",
+                "tqdm==4.66.4",
+                "peft==0.13.2",
+                "protobuf==3.20.3",
+                "clip==1.0",
+                "timm==0.6.13",
+                "open-clip-torch==3.2.0",
+                "hpsv2==1.2.0",
+                "image-reward==1.5",
+                "fairscale==0.4.13",
+                "qwen_vl_utils==0.0.8",
+                "pytest==7.2.0",
             ]
         },
     ],
-}  # fmt: skip
+}
 
 
 def run(folder: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -110,6 +130,38 @@ def test_the_real_list_resolves_for_upstreams_python(upstreams_list: Path, tmp_p
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     assert "torch==2.3.1" in result.stdout
+
+
+# --- tools and Python ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["on PATH", "CONDA_EXE", "init file", "module", "nowhere"])
+def test_conda_is_found_wherever_the_cluster_keeps_it(tmp_path: Path, how: str) -> None:
+    conda = tmp_path / "elsewhere" / "bin" / "conda"
+    conda.parent.mkdir(parents=True)
+    conda.write_text("#!/bin/sh\n")
+    conda.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    init = {
+        "init file": f"echo welcome; echo $unset; PATH={conda.parent}:$PATH\n",
+        "module": f'module() {{ [ "$1 $2" = "load conda/24" ] && PATH={conda.parent}:$PATH; }}\n',
+    }
+    (home / ".bash_profile").write_text(init.get(how, "echo welcome\n"))
+    before = {"on PATH": f"PATH={conda.parent}:$PATH", "CONDA_EXE": f"CONDA_EXE={conda}"}.get(how, ":")
+    script = f"export HOME={home}; {before}; CONDA_MODULE={'conda/24' if how == 'module' else ''}; find_conda"
+    result = run(tmp_path, script)
+    assert result.stdout == ("" if how == "nowhere" else f"{conda}\n"), result.stderr
+    assert (result.returncode == 0) == (how != "nowhere")
+
+
+@pytest.mark.network
+def test_uv_is_had_with_an_old_python_too(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "tools"], check=True)
+    result = run(tmp_path, "uv_for_old_python")
+    assert result.returncode == 0, result.stderr
+    version = subprocess.run([tmp_path / "tools" / "bin" / "uv", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.split()[1] == facts().environment.tools["uv"]
 
 
 # --- paths -------------------------------------------------------------------------------------------------------

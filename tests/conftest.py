@@ -1,0 +1,87 @@
+"""The fault matrix: tests marked with `fault` become its rows; `--reliability FILE` writes them."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from diffueraser_docs.facts import facts
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reliability", metavar="FILE", help="write what was survived into a file of facts")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if path := config.getoption("--reliability"):
+        config.pluginmanager.register(FaultMatrix(Path(path)))
+
+
+def row_of(item: pytest.Item) -> dict[str, str] | None:
+    """Fault, step and outcome that a test's marker names; parameters stand in braces, the case's id as {id}."""
+    marker = item.get_closest_marker("fault")
+    if marker is None:
+        return None
+    callspec = getattr(item, "callspec", None)
+    words = {**callspec.params, "id": callspec.id} if callspec else {}
+    return {key: str(text).format(**words) for key, text in zip(("fault", "step", "outcome"), marker.args, strict=True)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known = facts().faults
+    for item in items:
+        row = row_of(item)
+        if row is None:
+            continue
+        for key, texts in (("fault", known.faults), ("step", known.steps), ("outcome", known.outcomes)):
+            if row[key] not in texts:
+                raise pytest.UsageError(f"{item.nodeid}: {key} {row[key]!r} is not in facts/faults.yaml")
+        item.user_properties.append(("row", row))
+
+
+class FaultMatrix:
+    """Collects the rows of tests that passed; with several workers the controller sees all their reports."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, object]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect one row."""
+        row: dict[str, object] = {}
+        for name, value in report.user_properties:
+            if name == "row" and isinstance(value, dict):
+                row.update(value)
+            elif name.startswith("repeated_"):
+                row[name] = value
+        if report.when == "call" and report.passed and "fault" in row:
+            self.rows.append({**row, "seconds": round(report.duration)})
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the matrix, whole or not at all, when every fault was survived."""
+        if exitstatus or hasattr(session.config, "workerinput"):
+            return
+        found = {
+            "source": "make reliability",
+            "date": datetime.now(UTC).date(),
+            "cores": os.cpu_count(),
+            "results": merged(self.rows),
+        }
+        part = self.path.with_suffix(".part")
+        part.write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=1000), encoding="utf-8")
+        part.replace(self.path)
+
+
+def merged(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """One row for each fault and step: how many cases, and the most that one of them took or repeated."""
+    table: dict[tuple[object, ...], dict[str, object]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("fault", "step", "outcome"))
+        entry = table.setdefault(key, {**dict(zip(("fault", "step", "outcome"), key, strict=True)), "cases": 0})
+        entry["cases"] = int(str(entry["cases"])) + 1
+        for name in ("seconds", "repeated_bytes", "repeated_steps"):
+            if name in row:
+                entry[name] = max(int(str(entry.get(name, 0))), int(str(row[name])))
+    return list(table.values())
