@@ -79,9 +79,9 @@ def _note(script: Script, node: dict[str, Any]) -> None:
         script.functions.setdefault(node["Name"]["Value"], line)
     elif kind == "DeclClause":
         script.declarations.append((line, node))
-        found = words({"Args": [each["Value"] for each in node.get("Args") or [] if "Value" in each]})
-        if found[:1] == ["-f"]:  # the text of a function, for another bash to run
-            script.calls.update(dict.fromkeys(found[1:], line))
+        if any(_plain(each["Value"]["Parts"]) == "-f" for each in node.get("Args") or [] if "Value" in each):
+            # the text of a function, for another bash to run
+            script.calls.update({each["Name"]["Value"]: line for each in node["Args"] if "Name" in each})
     elif kind == "ParamExp":
         script.expansions.append((line, node))
         name = node.get("Param", {}).get("Value", "")

@@ -93,7 +93,7 @@ def test_what_is_newer_is_found(line: str) -> None:
 def test_every_array_has_a_value_before_it_is_read(name: str) -> None:
     """Under set -u an array that was declared and never assigned is unset; older releases differ on what that means."""
     lines = script(name).splitlines()
-    told = re.findall(r"fills the array `(\w+)`", script(name))  # by a function that is called in between
+    told = re.findall(r"^ +(\w+)=\(--", script(name), re.MULTILINE)  # by a function that is called in between
     for line, _ in parse(script(name)).declarations:
         words = " ".join(lines[line - 1].split())
         if re.search(r"(?:local|declare) -[aA]", words) and "=" not in words:

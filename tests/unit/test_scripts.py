@@ -90,12 +90,14 @@ def knows(program: tuple[str, ...], option: str) -> bool:
     if program[0] in ("curl", "hf"):
         return bool(re.search(rf"{option}(?![\w-])", help_of(program)))
     said = ask([tool(program[0]), *program[1:], f"{option}=1", "--help"])
-    return not re.search("unrecognized option|unexpected argument|unknown option|invalid option", said)
+    return not re.search("unrecognized option|unexpected argument|unknown (gnu long )?option|invalid option", said)
 
 
 OPTIONS = {program: found for program, found in options().items() if not program[0].startswith(("python", "conda"))}
 KNOWN = {
-    program: found for program, found in OPTIONS.items() if tool(program[0]) and program[0] not in ("scontrol", "nvidia-smi")
+    program: found
+    for program, found in OPTIONS.items()
+    if tool(program[0]) and program[0] not in ("scontrol", "nvidia-smi", "git")
 }
 
 
