@@ -24,7 +24,7 @@ class Script:
     guarded: set[str] = field(default_factory=set)
     """Variables that are read as ${NAME:-…}: they may be unset."""
     commands: list[tuple[int, list[str]]] = field(default_factory=list)
-    """Line and words of every simple command, without what is expanded in them."""
+    """Line and words of every simple command; $ stands for each expansion in them."""
     expansions: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Line and node of every parameter expansion."""
     declarations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -43,7 +43,7 @@ def walk(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def words(node: dict[str, Any]) -> list[str]:
-    """The words of a simple command, without what is expanded in them."""
+    """The words of a simple command; $ stands for each expansion in them."""
     return [_plain(word.get("Parts", [])) for word in node.get("Args") or []]
 
 
@@ -52,7 +52,7 @@ def _plain(parts: list[dict[str, Any]]) -> str:
 
 
 def _literal(part: dict[str, Any]) -> str:
-    return str(part.get("Value", "")) if part["Type"] in ("Lit", "SglQuoted") else ""
+    return str(part.get("Value", "")) if part["Type"] in ("Lit", "SglQuoted") else "$"
 
 
 @cache
@@ -101,10 +101,10 @@ def _note_call(script: Script, line: int, found: list[str]) -> None:
         return
     script.commands.append((line, found))
     name = found[0]
-    if name:
+    if name and "$" not in name:
         script.calls.setdefault(name, line)
     place = CARRIERS.get(name)
-    if place is not None and len(found) > place and found[place] and " " not in found[place]:
+    if place is not None and len(found) > place and found[place].isidentifier():
         script.calls.setdefault(found[place], line)
     if name in ("read", "mapfile", "printf"):  # read -r A B, mapfile -t A, printf -v A
         script.assigned.update(word for word in found[1:] if word.isidentifier())

@@ -24,21 +24,26 @@ AWKS = {
 }
 # Tools of busybox in place of the GNU ones, for what the login node computes with: text in, text out.
 PLAIN = ("awk", "cut", "dirname", "grep", "head", "sed", "sort", "tail", "tr", "wc", "xargs")
-# Long or unusual options of GNU tools and the release that brought them, all older than CentOS 7 (2014: coreutils 8.22,
-# findutils 4.5.11, tar 1.26, curl 7.29). A new one is added here with its release.
+# Options of GNU tools and curl, all there on RHEL 8 (2019, the first with bash 4.4: coreutils 8.30, findutils 4.6, curl 7.61),
+# and but for curl's --fail-early (7.52) on CentOS 7 too. A new one is added here once its release was looked up.
 SINCE = {
     "cp": {"-al", "-a", "-p", "--remove-destination"},
     "curl": {"--silent", "--show-error", "--fail", "--location", "--continue-at", "--output", "--connect-timeout",
-             "--speed-limit", "--speed-time", "--config", "--write-out", "--max-time"},
-    "cut": {"-f1", "-f2", "-f3", "-d", "-d ", "-d=", "-f2-", "-c1-64"},
-    "df": {"-P", "-Ph", "-Pk", "--output", "--block-size"},  # --output: coreutils 8.21, 2013
+             "--speed-limit", "--speed-time", "--config", "--write-out", "--max-time", "--create-dirs", "--dump-header", "--fail-early", "--globoff"},
+    "cut": {"-f1", "-f2", "-f3", "-d", "-d ", "-d=", "-f2-", "-c1-40", "-c1-64"},
+    "df": {"-P", "-Ph", "-Pk", "--output", "--block-size"},
     "du": {"-s", "-sh", "-sb", "--block-size"},
-    "find": {"-maxdepth", "-type", "-name", "-printf", "-delete"},
-    "grep": {"-q", "-qE", "-qF", "-qiE", "-oE", "-oaE", "-aoE", "-vE", "-v", "-c", "-F", "-rIlE", "-slFx", "-E"},
+    "find": {"-maxdepth", "-type", "-name", "-printf", "-delete", "-exec"},
+    "grep": {"-q", "-aqE", "-qE", "-qF", "-qiE", "-oE", "-oaE", "-aoE", "-vE", "-v", "-c", "-F", "-rIlE", "-slFx", "-E"},
     "head": {"-c", "-n"},
     "ln": {"-s", "-sfn"},
     "mv": {"-f", "-T"},
+    "install": {"-m"},
     "nproc": set(),
+    "paste": {"-d"},
+    "ps": {"-o", "--ppid"},
+    "split": {"-n", "--elide-empty-files"},  # coreutils 8.8, 2010
+    "uname": {"-m"},
     "od": {"-An", "-tx1", "-tu8"},
     "readlink": set(),
     "rm": {"-f", "-rf"},
@@ -55,7 +60,6 @@ SINCE = {
 # Options of Slurm's programs that came after 19.05, and what happens without them.
 SLURM = {
     ("squeue", "--me"): "20.11; before it `status` and `cancel` see no jobs and a second submission is not refused",
-    ("srun", "--overlap"): "20.11; without it the GPUs' memory counts as unknown and gradient checkpointing stays on",
 }
 FROM_LINE_3 = 'declare_variables; for name in "${!PATTERN[@]}"; do ORIGIN[$name]=3; done'
 NAMES_OF_PARTITIONS = "PARTITIONS=$'a* gpu:h100:8(S:0-1) 1-00:00:00\\nb (null) infinite\\nc gpu:2,gpu:a100:4 08:00:00'"

@@ -46,7 +46,7 @@ def options() -> dict[tuple[str, ...], dict[str, str]]:
     for script in SCRIPTS:
         for line, words in parse(text(script)).commands:
             name = words[0].rsplit("/", 1)[-1]
-            if not name:
+            if not name or "$" in name:
                 continue
             program: tuple[str, ...] = CALLED_AS.get(name, (name,))
             rest = words[1:]
