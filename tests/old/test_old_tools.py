@@ -29,7 +29,8 @@ PLAIN = ("awk", "cut", "dirname", "grep", "head", "sed", "sort", "tail", "tr", "
 SINCE = {
     "cp": {"-al", "-a", "-p", "--remove-destination"},
     "curl": {"--silent", "--show-error", "--fail", "--location", "--continue-at", "--output", "--connect-timeout",
-             "--speed-limit", "--speed-time", "--config", "--write-out", "--max-time", "--create-dirs", "--dump-header", "--fail-early", "--globoff"},
+             "--speed-limit", "--speed-time", "--config", "--write-out", "--max-time",
+             "--create-dirs", "--dump-header", "--fail-early", "--globoff"},
     "cut": {"-f1", "-f2", "-f3", "-d", "-d ", "-d=", "-f2-", "-c1-40", "-c1-64"},
     "df": {"-P", "-Ph", "-Pk", "--output", "--block-size"},
     "du": {"-s", "-sh", "-sb", "--block-size"},
