@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs render check serve test test-fast reliability kills lint format bench lock clean
+.PHONY: docs render check serve test test-fast mutation reliability kills lint format lock clean
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
@@ -26,8 +26,11 @@ serve: $(VENV)/docs.stamp  ## the site while you write it
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 	$(BIN)/pytest
 
-test-fast: $(VENV)/test.stamp  ## without cluster and browser
-	$(BIN)/pytest --numprocesses=auto -m "not cluster and not browser and not network"
+test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
+	$(BIN)/pytest --numprocesses=auto -m "not cluster and not browser and not network and not slow"
+
+mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT slips of each kind, each must be caught
+	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
 reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, for the page Reliability
 	$(BIN)/pytest -m fault --reliability diffueraser_docs/facts/reliability.yaml
@@ -36,12 +39,16 @@ reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, fo
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)
 	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/cluster/test_random_kills.py
 
-lint: $(VENV)/test.stamp  ## Python, Markdown, scripts and their embeddings
+lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddings, the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pymarkdown --config pyproject.toml scan docs PRD CONTRIBUTING.md CHANGELOG.md
 	$(BIN)/shellcheck tests/install-system .ci/run
+	$(BIN)/shfmt -d -i 4 -ci tests/install-system .ci/run
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/lychee --index-files index.html --offline --no-progress --quiet --include-fragments --root-dir $(CURDIR)/site 'site/**/*.html'
 	$(BIN)/python -m diffueraser_docs check
 
 format: $(VENV)/test.stamp

@@ -1,4 +1,4 @@
-"""Checks that nothing false is committed: scripts, drift, embedded scripts, commands and paths."""
+"""Checks that nothing false is committed: scripts, names in them, drift, embedded scripts, commands, pages and paths."""
 
 import re
 import subprocess
@@ -6,15 +6,27 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from jinja2 import TemplateError
 from markdown_it import MarkdownIt
 
-from .facts import Facts, facts
-from .render import READMES, ROOT, SCRIPTS, Rendered, render_all, variable_names
+from .bash import Script, parse
+from .facts import LANGUAGES, Facts, facts
+from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all, variable_names
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
 SHELL = {"bash", "sh", "shell"}
+SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
+# What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
+PROGRAMS = re.compile(
+    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|git|grep|head|install|ln|mkdir|module|mv|nproc|nvidia-smi|od|openssl|paste"
+    "|ps|readlink|rm|sacct|sbatch|scancel|scontrol|sed|sha1sum|sha256sum|sinfo|sleep|sort|split|squeue|srun|stat|tail|tar|timeout|tr"
+    "|uname|wc|xargs"
+)
+# Set by bash, by Slurm or by conda, not by the scripts.
+GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|SECONDS|CONDA_EXE|\W|\d+")
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,19 @@ class CodeBlock:
 
 def code_blocks(path: Path, name: str) -> list[CodeBlock]:
     """All fenced code blocks of a Markdown file, found by a Markdown parser, also within folded parts."""
-    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
-    return [
-        CodeBlock(name, (token.map or [0])[0] + 1, token.info.split(" ")[0], token.content)
-        for token in tokens
-        if token.type == "fence"
-    ]
+    return code_blocks_of(path.read_text(encoding="utf-8"), name)
+
+
+def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
+    """All fenced code blocks of a Markdown text, also those indented below an admonition or a tab of the site."""
+    blocks = []
+    for token in MarkdownIt("commonmark").parse(SITE_BOX.sub("", text)):
+        line = (token.map or [0])[0] + 1
+        if token.type == "fence":
+            blocks.append(CodeBlock(name, line, token.info.split(" ")[0], token.content))
+        elif token.type == "code_block" and "```" in token.content:
+            blocks += [CodeBlock(name, line + b.line - 1, b.language, b.text) for b in code_blocks_of(token.content, name)]
+    return blocks
 
 
 def _tool(name: str) -> str:
@@ -59,26 +78,37 @@ def _run(command: list[str]) -> tuple[int, str]:
     return result.returncode, result.stdout + result.stderr
 
 
-def check_bash(root: Path) -> list[Problem]:
+def check_bash(root: Path, names: Iterable[str] = SCRIPTS) -> list[Problem]:
     """`bash -n`, shellcheck and shfmt over every script."""
+    launcher = root / "scripts" / SCRIPTS[-1]
+    sourced = launcher.read_text(encoding="utf-8") if launcher.exists() else ""
+    paths = [root / "scripts" / name for name in names]
     with ThreadPoolExecutor() as pool:
-        return [problem for found in pool.map(_check_script, [root / "scripts" / name for name in SCRIPTS]) for problem in found]
+        return [problem for found in pool.map(lambda path: _check_script(path, sourced), paths) for problem in found]
 
 
-def _check_script(path: Path) -> list[Problem]:
+def _check_script(path: Path, sourced: str) -> tuple[Problem, ...]:
     name = path.name
     if not path.exists():
-        return [Problem(f"scripts/{name}", 1, "the script is missing: run make docs")]
-    problems = []
+        return (Problem(f"scripts/{name}", 1, "the script is missing: run make docs"),)
+    key = (name, path.read_text(encoding="utf-8"), sourced)
+    if key not in _CHECKED:
+        _CHECKED[key] = tuple(_check_file(path, name))
+    return _CHECKED[key]
+
+
+_CHECKED: dict[tuple[str, str, str], tuple[Problem, ...]] = {}
+"""What was found in a script of this name and text beside this launcher: looking again would take seconds."""
+
+
+def _check_file(path: Path, name: str) -> list[Problem]:
     status, output = _run(["bash", "-n", str(path)])
     if status:
         match = re.search(r"line (\d+): (.*)", output)
         line, reason = (int(match[1]), match[2]) if match else (1, output.strip())
-        problems.append(Problem(f"scripts/{name}", line, f"bash -n: {reason}"))
-    problems += _shellcheck(path, name)
-    if name != "config.env":  # a table of settings: its comments stand in columns
-        problems += _shfmt(path, name)
-    return problems
+        return [Problem(f"scripts/{name}", line, f"bash -n: {reason}")]
+    # config.env is a table of settings: its comments stand in columns
+    return _shellcheck(path, name) + ([] if name == "config.env" else _shfmt(path, name))
 
 
 def _shellcheck(path: Path, name: str) -> list[Problem]:
@@ -106,6 +136,45 @@ def _shfmt(path: Path, name: str) -> list[Problem]:
         Problem(f"scripts/{name}", int(line), "formatting differs from shfmt -i 4 -ci")
         for line in re.findall(r"^@@ -(\d+)", output, re.MULTILINE)
     ]
+
+
+def check_names(root: Path, data: Facts) -> list[Problem]:
+    """Every command that a script calls exists, every function is called, every variable is set somewhere."""
+    scripts: dict[str, Script] = {}
+    for name in SCRIPTS:
+        file = root / "scripts" / name
+        try:
+            scripts[name] = parse(file.read_text(encoding="utf-8")) if file.exists() else Script()
+        except ValueError:
+            return []  # bash -n says it better
+    functions = {function for script in scripts.values() for function in script.functions}
+    called = {call for script in scripts.values() for call in script.calls}
+    known = functions | _builtins()
+    given = set(variable_names(data)) | {variable for script in scripts.values() for variable in script.assigned}
+    problems = []
+    for name, script in scripts.items():
+        path = f"scripts/{name}"
+        problems += [
+            Problem(path, line, f"calls {call}, which is no function here and no program of every cluster")
+            for call, line in script.calls.items()
+            if call not in known and "/" not in call and not PROGRAMS.fullmatch(call)
+        ]
+        problems += [
+            Problem(path, line, f"{function} is never called")
+            for function, line in script.functions.items()
+            if function not in called
+        ]
+        problems += [
+            Problem(path, line, f"reads {variable}, which nothing sets")
+            for variable, line in script.read.items()
+            if variable not in given and not GIVEN.fullmatch(variable)
+        ]
+    return problems
+
+
+@cache
+def _builtins() -> frozenset[str]:
+    return frozenset(_run(["bash", "-c", "compgen -bk"])[1].split())
 
 
 def check_drift(root: Path, rendered: Iterable[Rendered]) -> list[Problem]:
@@ -156,7 +225,7 @@ def check_embedded(root: Path) -> list[Problem]:
     for page in pages(root):
         if page.exists():
             name = str(page.relative_to(root))
-            problems += [p for b in code_blocks(page, name) if b.text not in scripts.values() for p in _commands(b)]
+            problems += _commands(name, page.read_text(encoding="utf-8"), [*scripts.values()])
     return problems
 
 
@@ -165,15 +234,16 @@ def _head(text: str) -> list[str]:
     return text.splitlines()[:2]
 
 
-def _commands(block: CodeBlock) -> list[Problem]:
-    if block.language not in SHELL:
-        return []
-    problems = []
-    for offset, line in enumerate(block.text.splitlines(), 1):
-        for name in re.findall(r"\b(?:sbatch|bash)\s+(?:-\S+\s+)*([\w./$-]+)", line.split(" #")[0]):
-            if name.endswith((".sbatch", ".sh")) and Path(name).name not in SCRIPTS:
-                problems.append(Problem(block.path, block.line + offset, f"calls {name}, which is no script of scripts/"))
-    return problems
+def _commands(page: str, text: str, scripts: list[str]) -> list[Problem]:
+    """Every script that a page tells to submit or run, in a code block or in running text, is one of ours."""
+    for script in scripts:  # what an embedded script calls is looked at in the script
+        text = text.replace(script, re.sub(r"[^\n]", " ", script))
+    return [
+        Problem(page, number, f"calls {name}, which is no script of scripts/")
+        for number, line in enumerate(text.splitlines(), 1)
+        for name in re.findall(r"\b(?:sbatch|bash)\s+(?:-\S+\s+)*([\w./$-]+\.(?:sbatch|sh))\b", line)
+        if Path(name).name not in SCRIPTS
+    ]
 
 
 def check_variables(root: Path, data: Facts) -> list[Problem]:
@@ -188,22 +258,50 @@ def check_variables(root: Path, data: Facts) -> list[Problem]:
     return problems
 
 
-def check_all(root: Path = ROOT, data: Facts | None = None) -> list[Problem]:
+def check_pages(root: Path) -> list[Problem]:
+    """Each page exists in both languages, its macros expand, and what they say holds no home folder either."""
+    from .mkdocs_hook import expand  # noqa: PLC0415 - MkDocs is slow to import, and the hook imports this package
+
+    docs = root / "docs"
+    names = {language: {str(p.relative_to(docs / language)) for p in (docs / language).rglob("*.md")} for language in LANGUAGES}
+    problems = []
+    for language in LANGUAGES:
+        for other in LANGUAGES:
+            problems += [
+                Problem(f"docs/{other}/{name}", 1, f"the page is missing: docs/{language}/{name} has no counterpart")
+                for name in sorted(names[language] - names[other])
+            ]
+        for name in sorted(names[language]):
+            path = f"docs/{language}/{name}"
+            try:
+                text = expand((root / path).read_text(encoding="utf-8"), language)
+            except (TemplateError, LookupError, AttributeError, TypeError) as error:
+                problems.append(Problem(path, getattr(error, "lineno", None) or 1, f"does not expand: {error}"))
+                continue
+            if match := HOME_PATH.search(text):
+                problems.append(Problem(path, 1, f"{match[0]} is hard-coded in the page or its macros: write $PROJECT_HOME"))
+    return problems
+
+
+def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TEMPLATES) -> list[Problem]:
     """Run every check.
 
     Args:
         root: the project's root.
         data: the facts to compare with; those of the package when left out.
+        templates: the folder of templates that scripts and READMEs are rendered from.
 
     Returns:
         All problems, sorted by file and line; empty when all is well.
     """
     data = data or facts()
     problems = [
-        *check_bash(root),
-        *check_drift(root, render_all(data)),
+        *check_drift(root, render_all(data, templates)),
         *check_paths(root),
         *check_embedded(root),
         *check_variables(root, data),
+        *check_pages(root),
+        *check_bash(root),
+        *check_names(root, data),
     ]
     return sorted(set(problems), key=lambda problem: (problem.path, problem.line, problem.reason))

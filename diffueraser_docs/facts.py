@@ -227,7 +227,8 @@ class Repository(Fact):
     """One Hugging Face repository."""
 
     name: str
-    role: Literal["code", "prompt-code", "weights", "dpo"]
+    role: Literal["code", "prompt-code", "weights", "dpo", "extra"]
+    """What setup does with it: each of the first four once, any number of extra ones."""
     size: str
     size_bytes: int
     """Size of the download, rounded up, for the check of free space."""
@@ -240,7 +241,7 @@ class Repository(Fact):
 
 
 class Hub(Fact):
-    """The four repositories on the Hugging Face Hub."""
+    """The repositories on the Hugging Face Hub."""
 
     source: str
     organisation: str
@@ -249,7 +250,15 @@ class Hub(Fact):
     token_page: str
     pointer_line: str
     """First line of a Git-LFS pointer file."""
-    repositories: list[Repository] = Field(min_length=4, max_length=4)
+    repositories: list[Repository]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        roles: list[str] = [repository.role for repository in self.repositories]
+        for role in ("code", "prompt-code", "weights", "dpo"):
+            if roles.count(role) != 1:
+                raise ValueError(f"repositories: {roles.count(role)} play the role {role!r}, exactly one must")
+        return self
 
     def by_role(self, role: str) -> Repository:
         """The repository that plays a role."""

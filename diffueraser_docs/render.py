@@ -160,10 +160,10 @@ class ScriptMacros:
         return " ".join(str(value) for value in self.facts.training.useful_workers.values())
 
 
-def script_environment(data: Facts) -> Environment:
+def script_environment(data: Facts, templates: Path = TEMPLATES) -> Environment:
     """Jinja2 for bash: delimiters that leave bash readable, no escaping."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(templates),
         variable_start_string="<{",
         variable_end_string="}>",
         block_start_string="<%",
@@ -187,26 +187,27 @@ def script_environment(data: Facts) -> Environment:
     return environment
 
 
-def render_scripts(data: Facts | None = None) -> list[Rendered]:
+def render_scripts(data: Facts | None = None, templates: Path = TEMPLATES) -> list[Rendered]:
     """Render the four scripts.
 
     Args:
         data: facts to use; those of the package when left out.
+        templates: the folder of templates.
 
     Returns:
         One entry per script, in the order in which a collaborator meets them.
     """
-    environment = script_environment(data or facts())
+    environment = script_environment(data or facts(), templates)
     return [Rendered(f"scripts/{name}", environment.get_template(name).render(), name.endswith(".sbatch")) for name in SCRIPTS]
 
 
-def render_all(data: Facts | None = None) -> list[Rendered]:
+def render_all(data: Facts | None = None, templates: Path = TEMPLATES) -> list[Rendered]:
     """Render everything that is generated and committed: scripts and READMEs."""
     data = data or facts()
-    scripts = render_scripts(data)
+    scripts = render_scripts(data, templates)
     texts = {Path(script.path).name: script.text for script in scripts}
     pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(templates),
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,

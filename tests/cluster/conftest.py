@@ -1,23 +1,30 @@
 """One lab, one Hub and one package index for all cluster tests; one project that is set up, for training tests."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from diffueraser_docs.facts import VERSIONS
+from diffueraser_docs.render import READMES
 from tests.cluster.lab import Lab
+from tests.cluster.pages import block_commands, page_texts
 from tests.cluster.project import Project
-from tests.hub import Hub
+from tests.cluster.secrets import SecretWatch
+from tests.cluster.walk import Step, walk
+from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 from tests.trainer import build_repositories
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder runs on the lab."""
+    """Everything in this folder runs on the lab; the search for the token comes after all that could have spilt it."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: item.path.name == "test_secrets.py")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +55,13 @@ def hub(hub_server: Hub) -> Hub:
 def lab_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The lab, for all tests."""
     with Lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watch(lab_running: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretWatch]:
+    """Looks for the token while the tests run."""
+    with SecretWatch(tmp_path_factory.getbasetemp(), TOKEN) as running:
         yield running
 
 
@@ -134,3 +148,36 @@ def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:
     project.copy_scripts()
     project.two_edits("non-prompt")
     return project
+
+
+@dataclass
+class Walked:
+    """A README, walked from top to bottom in an empty folder."""
+
+    project: Project
+    readme: str
+    steps: list[Step]
+
+
+class Finished(dict[str, Walked]):
+    """The end-to-end run of each version, made on first use: the commands of a README, typed."""
+
+    def __init__(self, lab: Lab, hub: Hub, index: PackageIndex, folders: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self.parts = (lab, hub, index)
+        self.folders = folders
+
+    def __missing__(self, version: str) -> Walked:
+        lab, hub, index = self.parts
+        hub.set_faults()
+        project = Project(self.folders.mktemp(f"walked-{version}") / "smoke_test", lab, hub, index)
+        readme = list(READMES)[VERSIONS.index(version)]
+        commands = block_commands(page_texts()[READMES[readme]], READMES[readme])
+        self[version] = Walked(project, readme, walk(project, commands, version, readme))
+        return self[version]
+
+
+@pytest.fixture(scope="session")
+def finished(lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Folders in which everything is done, with what was typed; not to be changed."""
+    return Finished(lab_running, hub_server, index, tmp_path_factory)

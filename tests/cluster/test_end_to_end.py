@@ -8,11 +8,11 @@ import pytest
 from safetensors import safe_open
 
 from diffueraser_docs.facts import VERSIONS, facts
+from tests.cluster.conftest import Finished
 from tests.cluster.project import Project, steps_trained
 from tests.hub import TOKEN
 
 NewProject = Callable[..., Project]
-FULL = [("prompt", "en", "sbatch"), ("non-prompt", "zh", "bash")]
 
 
 def assert_weights(project: Project, version: str) -> None:
@@ -37,16 +37,10 @@ def assert_no_token(project: Project) -> None:
         assert TOKEN not in project.lab.run(["scontrol", "show", "job", "-d", str(job)], project.folder).stdout
 
 
-@pytest.mark.parametrize(("version", "readme", "how"), FULL)
-def test_two_edits_and_one_command(new_project: NewProject, version: str, readme: str, how: str) -> None:
-    project = new_project(version, readme=readme)
-    if how == "sbatch":
-        assert project.run("setup_and_train.sbatch") == "COMPLETED", project.log()
-    else:
-        result = project.bash("setup_and_train.sbatch")
-        assert result.returncode == 0, result.stderr
-    states = project.lab.wait_all(300)
-    assert set(list(states.values())[-3:]) == {"COMPLETED"}, project.log("diffueraser-*")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_two_edits_and_one_command(finished: Finished, version: str) -> None:
+    project = finished[version].project
+    assert [step.problem() for step in finished[version].steps if step.problem()] == [], project.log("diffueraser-*")
     assert_weights(project, version)
     for repository in facts().hub.repositories:
         assert any((project.folder / "DiffuEraser_downloads" / repository.name).iterdir()), f"{repository.name} is not down"

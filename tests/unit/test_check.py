@@ -8,14 +8,15 @@ import pytest
 
 from diffueraser_docs.check import (
     Problem,
-    check_all,
     check_bash,
     check_drift,
     check_embedded,
+    check_names,
+    check_pages,
     check_paths,
     check_variables,
 )
-from diffueraser_docs.facts import facts
+from diffueraser_docs.facts import LANGUAGES, facts
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all
 
 
@@ -44,15 +45,19 @@ def append(line: str) -> Callable[[str], str]:
     return lambda text: f"{text}{line}\n"
 
 
-CHECKS: dict[str, Callable[[Path], list[Problem]]] = {
-    "bash -n": check_bash,
-    "shellcheck": check_bash,
-    "formatting": check_bash,
-    "differs": lambda root: check_drift(root, render_all()),
-    "is not embedded": check_embedded,
-    "calls": check_embedded,
-    "is hard-coded": check_paths,
-    "is no variable": lambda root: check_variables(root, facts()),
+CHECKS: dict[str, Callable[[Path, str], list[Problem]]] = {
+    "bash -n": lambda root, name: check_bash(root, [name]),
+    "shellcheck": lambda root, name: check_bash(root, [name]),
+    "formatting": lambda root, name: check_bash(root, [name]),
+    "differs": lambda root, _: check_drift(root, render_all()),
+    "is not embedded": lambda root, _: check_embedded(root),
+    "which is no script": lambda root, _: check_embedded(root),
+    "is hard-coded": lambda root, _: check_paths(root),
+    "is no variable": lambda root, _: check_variables(root, facts()),
+    "no function here": lambda root, _: check_names(root, facts()),
+    "never called": lambda root, _: check_names(root, facts()),
+    "nothing sets": lambda root, _: check_names(root, facts()),
+    "does not expand": lambda root, _: check_pages(root),
 }
 CASES = [
     ("scripts/01_setup.sbatch", append("if true; then"), "bash -n"),
@@ -68,11 +73,14 @@ CASES = [
     ("scripts/02_train.sbatch", append("cd /home/hj/x"), "/home/hj/ is hard-coded"),
     ("docs/en/how-it-works.md", append("Set `STAGE1_LEARNING_RATES`."), "STAGE1_LEARNING_RATES is no variable"),
     ("docs/en/how-it-works.md", append("```bash\nbash train_all.sh\n```"), "calls train_all.sh, which is no script"),
+    ("scripts/02_train.sbatch", append("chek_setup"), "calls chek_setup, which is no function here"),
+    ("scripts/01_setup.sbatch", append("once step 1 fech_all"), "calls fech_all, which is no function here"),
+    ("scripts/01_setup.sbatch", append("unused() { true; }"), "unused is never called"),
+    ("scripts/02_train.sbatch", append('echo "$PROJCT_ROOT"'), "reads PROJCT_ROOT, which nothing sets"),
+    ("docs/en/index.md", append("{{ repositorys_table() }}"), "does not expand: 'repositorys_table' is undefined"),
+    ("docs/zh/index.md", append("{{ script('03_more.sbatch') }}"), "does not expand: '03_more.sbatch'"),
+    ("docs/zh/index.md", append("{% for x in groups %}"), "does not expand: Unexpected end of template"),
 ]  # fmt: skip
-
-
-def test_what_is_committed_is_in_order() -> None:
-    assert check_all() == []
 
 
 @pytest.mark.parametrize(("name", "spoil", "reason"), CASES, ids=[f"{n}: {r}" for n, _, r in CASES])
@@ -83,12 +91,13 @@ def test_each_error_is_found_with_file_and_line(copy: Path, name: str, spoil: Ca
     lines = zip(before.splitlines(), path.read_text().splitlines(), strict=False)
     first = next((n for n, (a, b) in enumerate(lines, 1) if a != b), len(before.splitlines()) + 1)
     check = next(function for words, function in CHECKS.items() if words in reason)
-    problems = check(copy)
+    problems = check(copy, Path(name).name)
     found = [problem for problem in problems if problem.path == name and reason in problem.reason]
     assert found, f"not found; what was: {[str(p) for p in problems]}"
     if "embedded byte for byte" in reason:  # the block's first line, above the edit
         assert 1 < found[0].line <= first
-    else:  # bash names the line at whose end it gave up, shfmt the beginning of its hunk
+    elif not reason.startswith("does not expand: '"):  # jinja names no line for a name that is unknown
+        # bash names the line at whose end it gave up, shfmt the beginning of its hunk
         assert abs(found[0].line - first) <= 4, str(found[0])
 
 
@@ -97,3 +106,12 @@ def test_a_missing_file_is_a_problem(copy: Path, name: str) -> None:
     (copy / name).unlink()
     assert any(problem.path == name for problem in check_drift(copy, render_all()))
     assert isinstance(check_embedded(copy) + check_paths(copy) + check_variables(copy, facts()), list)  # none trips over it
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_in_one_language_only_is_a_problem(copy: Path, language: str) -> None:
+    other = next(each for each in LANGUAGES if each != language)
+    (copy / "docs" / language / "new-page.md").write_text("# New\n")
+    assert [(p.path, p.reason) for p in check_pages(copy)] == [
+        (f"docs/{other}/new-page.md", f"the page is missing: docs/{language}/new-page.md has no counterpart")
+    ]

@@ -1,15 +1,24 @@
 """Facts: what they promise each other, and what a maintainer reads after a wrong edit."""
 
+import inspect
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from diffueraser_docs.facts import FACTS, LANGUAGES, STAGES, VERSIONS, FactError, Text, facts, load_facts
+from diffueraser_docs.facts import FACTS, LANGUAGES, STAGES, VERSIONS, FactError, Facts, Text, facts, load_facts
+from diffueraser_docs.render import ROOT
 
-WRONG = [
+MODULE = sys.modules[Facts.__module__]
+SOURCE = inspect.getsource(MODULE)
+TEXT = (".md", ".sbatch", ".env", ".html", ".js")
+
+# Wherever a default may be changed, the case must not depend on its value.
+NFRAMES = re.compile(r"(?<=flag: nframes\n)((?:  .*\n)*?  stage2: )'\d+'")
+WRONG: list[tuple[str, str | re.Pattern[str], str, str]] = [
     (
         "configuration.yaml",
         "default: gpu\n",
@@ -20,11 +29,12 @@ WRONG = [
     ("configuration.yaml", "group: project", "group: projekt", "PROJECT_HOME: unknown group 'projekt'"),
     ("configuration.yaml", "pattern: 'yes|no'", "pattern: 'yes|(no'", "kinds.yesno.pattern:"),
     ("configuration.yaml", "- name: QOS", "- name: ACCOUNT", "ACCOUNT stands twice"),
-    ("training.yaml", "stage2: '22'", "stage2: '33'", "nframes: default '33' is not of kind 'frames32'"),
+    ("training.yaml", NFRAMES, r"\g<1>'33'", "nframes: default '33' is not of kind 'frames32'"),
     ("training.yaml", "flag: nframes", "flag: NFrames", "parameters.3.flag: String should match"),
     ("training.yaml", "group: memory\n", "group: memmory\n", "unknown group 'memmory'"),
     ("training.yaml", "flag: seed", "flag: nframes", "nframes stands twice"),
     ("hub.yaml", "role: dpo", "role: dop", "repositories.3.role: Input should be"),
+    ("hub.yaml", "role: dpo", "role: extra", "repositories: 0 play the role 'dpo', exactly one must"),
     (
         "hub.yaml",
         "size_bytes: 84000000000",
@@ -46,11 +56,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "right", "wrong", "reason"), WRONG, ids=[f"{n}-{w[:20].strip()}" for n, _, w, _ in WRONG])
-def test_a_wrong_fact_gives_file_key_and_reason(tmp_path: Path, name: str, right: str, wrong: str, reason: str) -> None:
+def test_a_wrong_fact_gives_file_key_and_reason(
+    tmp_path: Path, name: str, right: str | re.Pattern[str], wrong: str, reason: str
+) -> None:
     folder = shutil.copytree(FACTS, tmp_path / "facts")
     text = (folder / name).read_text()
-    assert right in text, f"the case is out of date: {right!r} is not in {name}"
-    (folder / name).write_text(text.replace(right, wrong, 1))
+    if isinstance(right, str):
+        right, wrong = re.compile(re.escape(right)), wrong.replace("\\", r"\\")
+    assert right.search(text), f"the case is out of date: {right.pattern!r} is not in {name}"
+    (folder / name).write_text(right.sub(wrong, text, count=1))
     with pytest.raises(FactError) as error:
         load_facts(folder)
     assert reason in str(error.value)
@@ -104,11 +118,51 @@ def test_the_defaults_are_those_of_upstreams_launch(stage: str, version: str) ->
         "validation_steps": "2000",
         "checkpointing_steps": "2000",
     }
+    ours = {p.flag for p in facts().training.parameters if p.source}
     found = {p.flag: p.default(stage, version) for p in facts().training.parameters}  # type: ignore[arg-type]
-    assert {flag: found[flag] for flag in expected} == expected
+    for flag in set(expected) - ours:
+        assert found[flag] == expected[flag], (
+            f"{flag}: upstream launches {stage} with {expected[flag]}; if {found[flag]} is meant, say why in its `source`"
+        )
 
 
 def test_what_imports_need_is_pinned_or_named() -> None:
     environment = facts().environment
     assert set(environment.pins) <= set(environment.needed)
     assert not set(environment.needed) & set(environment.excluded)
+
+
+# Facts that nothing reads yet: a slip in them could not show. Take one off this list with the fact, or with its first use.
+UNREAD = {"Project.rewritten", "Repository.unpacked_bytes"}
+
+
+def models(model: type[BaseModel], found: set[type[BaseModel]] | None = None) -> set[type[BaseModel]]:
+    """A model of facts and all models below it."""
+    found = set() if found is None else found
+    if model not in found:
+        found.add(model)
+        for field in model.model_fields.values():
+            for each in [*re.findall(r"facts\.(\w+)", repr(field.annotation)), getattr(field.annotation, "__name__", "")]:
+                inner = getattr(MODULE, each, None)
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    models(inner, found)
+    return found
+
+
+def test_every_fact_is_read_somewhere() -> None:
+    package = FACTS.parent
+    texts_ = [path.read_text() for path in package.glob("*.py") if path.name != "facts.py"]
+    texts_ += [
+        path.read_text() for folder in (package / "templates", ROOT / "docs") for path in folder.rglob("*") if path.suffix in TEXT
+    ]
+    everything = "\n".join(texts_) + SOURCE.split("class Facts(Fact)")[1]
+    everything += "\n".join(re.findall(r"self\.\w+|parameter\.\w+|fixed\.\w+", SOURCE))
+    classes = models(Facts)
+    assert len(classes) > 15
+    unread = {
+        f"{model.__name__}.{name}"
+        for model in classes
+        for name in model.model_fields
+        if name != "source" and not re.search(rf"[.\"']{name}\b", everything)
+    }
+    assert unread == UNREAD

@@ -1,6 +1,7 @@
 """Rendering: complete, repeatable, whole or not at all."""
 
 import stat
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,12 @@ import pytest
 from diffueraser_docs.check import code_blocks
 from diffueraser_docs.facts import STAGES, facts
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all, render_scripts, variable_names, write
+
+
+@cache
+def script(name: str) -> str:
+    """Text of a rendered script."""
+    return next(entry.text for entry in render_scripts() if entry.path == f"scripts/{name}")
 
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
@@ -41,15 +48,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", variable_names(facts()))
 def test_every_variable_is_declared_once(name: str) -> None:
-    launcher = next(entry.text for entry in render_scripts() if entry.path.endswith("setup_and_train.sbatch"))
-    declared = launcher.split("declare_variables() {")[1]
+    declared = script("setup_and_train.sbatch").split("declare_variables() {")[1]
     assert declared.count(f" {name}=") == 1
 
 
 @pytest.mark.parametrize("parameter", facts().training.parameters, ids=lambda p: p.flag)
 def test_every_flag_reaches_the_trainer_in_its_form(parameter: object) -> None:
-    train = next(entry.text for entry in render_scripts() if entry.path.endswith("02_train.sbatch"))
-    lists = [line for line in train.splitlines() if line.strip().startswith("for flag in ")]
+    lists = [line for line in script("02_train.sbatch").splitlines() if line.strip().startswith("for flag in ")]
     flag, switch = parameter.flag, parameter.switch  # type: ignore[attr-defined]
     assert [f" {flag} " in line.replace(";", " ") for line in lists] == [not switch, switch]
 

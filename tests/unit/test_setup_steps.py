@@ -258,6 +258,7 @@ def test_a_second_time_nothing_is_needed(tree: Path) -> None:
     assert said.count("not needed") == sum(len(r.files) for r in facts().project.repairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPAIRS)
 def test_a_repair_left_out_by_name_changes_nothing_of_its_own(tree: Path, name: str) -> None:
     said = repair(tree, SKIP_REPAIRS=name)

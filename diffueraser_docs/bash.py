@@ -1,0 +1,110 @@
+"""What a bash script defines, calls and reads, by the syntax tree of shfmt."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# Functions and builtins that take a command as an argument, and its place.
+CARRIERS = {"once": 3, "beside": 2, "watched": 4, "trap": 1}
+
+
+@dataclass
+class Script:
+    """Names of a script, each with the line where it stands first."""
+
+    functions: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    assigned: set[str] = field(default_factory=set)
+    read: dict[str, int] = field(default_factory=dict)
+    guarded: set[str] = field(default_factory=set)
+    """Variables that are read as ${NAME:-…}: they may be unset."""
+    commands: list[tuple[int, list[str]]] = field(default_factory=list)
+    """Line and words of every simple command; $ stands for each expansion in them."""
+    expansions: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Line and node of every parameter expansion."""
+    declarations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Line and node of every local and declare."""
+
+
+def walk(node: Any) -> Iterator[dict[str, Any]]:
+    """Every node of a tree, outer ones first."""
+    if isinstance(node, dict):
+        yield node
+        for child in node.values():
+            yield from walk(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from walk(child)
+
+
+def words(node: dict[str, Any]) -> list[str]:
+    """The words of a simple command; $ stands for each expansion in them."""
+    return [_plain(word.get("Parts", [])) for word in node.get("Args") or []]
+
+
+def _plain(parts: list[dict[str, Any]]) -> str:
+    return "".join(_plain(part["Parts"]) if part["Type"] == "DblQuoted" and "Parts" in part else _literal(part) for part in parts)
+
+
+def _literal(part: dict[str, Any]) -> str:
+    return str(part.get("Value", "")) if part["Type"] in ("Lit", "SglQuoted") else "$"
+
+
+@cache
+def parse(text: str) -> Script:
+    """Read a script.
+
+    Raises:
+        ValueError: shfmt cannot parse it.
+    """
+    tool = Path(sys.executable).with_name("shfmt")
+    result = subprocess.run([str(tool), "--to-json", "-ln", "bash"], input=text, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ValueError(result.stderr.strip())
+    script = Script()
+    for node in walk(json.loads(result.stdout)):
+        _note(script, node)
+    return script
+
+
+def _note(script: Script, node: dict[str, Any]) -> None:
+    line = node.get("Pos", {}).get("Line", 1)
+    kind = node.get("Type")
+    if kind == "FuncDecl":
+        script.functions.setdefault(node["Name"]["Value"], line)
+    elif kind == "DeclClause":
+        script.declarations.append((line, node))
+        if any(_plain(each["Value"]["Parts"]) == "-f" for each in node.get("Args") or [] if "Value" in each):
+            # the text of a function, for another bash to run
+            script.calls.update({each["Name"]["Value"]: line for each in node["Args"] if "Name" in each})
+    elif kind == "ParamExp":
+        script.expansions.append((line, node))
+        name = node.get("Param", {}).get("Value", "")
+        script.read.setdefault(name, line)
+        if node.get("Exp", {}).get("Op") is not None or node.get("Names"):
+            script.guarded.add(name)
+    elif kind == "CallExpr":
+        _note_call(script, line, words(node))
+    elif kind == "WordIter":
+        script.assigned.add(node["Name"]["Value"])
+    if "Name" in node and isinstance(node["Name"], dict) and ("Value" in node or "Array" in node or "Naked" in node):
+        script.assigned.add(node["Name"]["Value"])
+
+
+def _note_call(script: Script, line: int, found: list[str]) -> None:
+    if not found:
+        return
+    script.commands.append((line, found))
+    name = found[0]
+    if name and "$" not in name:
+        script.calls.setdefault(name, line)
+    place = CARRIERS.get(name)
+    if place is not None and len(found) > place and found[place].isidentifier():
+        script.calls.setdefault(found[place], line)
+    if name in ("read", "mapfile", "printf"):  # read -r A B, mapfile -t A, printf -v A
+        script.assigned.update(word for word in found[1:] if word.isidentifier())

@@ -1,0 +1,76 @@
+"""A page, walked through: every command typed in order, each with its jobs followed to their end."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from diffueraser_docs.check import code_blocks
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS
+from tests.cluster.pages import Command, Shell
+from tests.cluster.project import Project
+
+# What no test can type, and what is done in its place. tests/cluster/test_readme_commands.py counts them.
+NOT_TYPED = {
+    "nano config.env": "an editor waits for a person: the test makes the two edits",
+    "make docs": "it is what builds the pages that this test reads: CI runs it before this test",
+    "make test": "it is what runs this test",
+    "HF_TOKEN=hf_… python -m diffueraser_docs verify-hub --update": "it asks the real Hub; tests/unit asks the stand-in",
+}
+# What a command finds when a person types it where the page says so.
+Before = Callable[[Project], object]
+BEFORE: list[tuple[str, Before]] = [
+    (r"STAGE\w*=", lambda project: project.forget_training()),
+    (
+        r"setup_and_train\.sbatch cancel$",
+        lambda project: project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9"),
+    ),
+    (r"01_setup\.sbatch upload$", lambda project: project.edit(UPLOAD_REPO="collaborator/weights")),
+]
+
+
+@dataclass
+class Step:
+    """What became of one command."""
+
+    command: Command
+    status: int
+    printed: str
+    jobs: dict[int, str] = field(default_factory=dict)
+
+    def problem(self) -> str:
+        """Why this command did not do what its page says; empty when it did."""
+        good = {"CANCELLED", "FAILED", "COMPLETED"} if self.command.text.endswith(" cancel") else {"COMPLETED"}
+        if self.status:
+            return f"{self.command} ended with status {self.status}: {self.printed}"
+        bad = {job: state for job, state in self.jobs.items() if state not in good}
+        return f"{self.command}: jobs ended as {bad}" if bad else ""
+
+
+def copy_from_readme(project: Project, readme: str) -> None:
+    """The four files out of a README's code blocks, as a person with a mouse copies them."""
+    blocks = {block.text for block in code_blocks(ROOT / READMES[readme], READMES[readme])}
+    for name in SCRIPTS:
+        text = (ROOT / "scripts" / name).read_text(encoding="utf-8")
+        assert text in blocks, f"{name} is not in {READMES[readme]} byte for byte"
+        (project.folder / name).write_text(text)
+
+
+def walk(project: Project, commands: Sequence[Command], version: str, readme: str) -> list[Step]:
+    """Type the commands in one shell; the four files are copied as soon as their folder is there."""
+    steps = []
+    with Shell(project, PROJECT_HOME=str(project.folder)) as shell:
+        for command in commands:
+            if project.folder.is_dir() and not (project.folder / "config.env").exists():
+                copy_from_readme(project, readme)
+            if command.text in NOT_TYPED:
+                if command.text == "nano config.env":
+                    project.two_edits(version)
+                continue
+            for pattern, before in BEFORE:
+                if re.search(pattern, command.text):
+                    before(project)
+            known = set(project.lab.jobs())
+            status, printed = shell.type(command.text)
+            states = project.lab.wait_all(300)
+            steps.append(Step(command, status, printed, {job: state for job, state in states.items() if job not in known}))
+    return steps

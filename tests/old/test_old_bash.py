@@ -1,0 +1,152 @@
+"""bash 4.4, as far as it can be had: no package of the registries ships it, so this is a substitute for running it.
+
+The scripts run in the newest bash with the oldest compatibility that it offers, and their syntax is searched for whatever
+came after 4.4 (by bash's own list of changes) or changed its meaning since.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from diffueraser_docs.bash import parse
+from diffueraser_docs.facts import facts
+from diffueraser_docs.render import ROOT, SCRIPTS
+from tests.unit.test_config_reader import READ, TOKEN, VALID
+
+BASH = [name for name in SCRIPTS if name.endswith(".sbatch")]
+# What came with 5.0, 5.1, 5.2 and 5.3.
+VARIABLES = {
+    "EPOCHSECONDS",
+    "EPOCHREALTIME",
+    "BASH_ARGV0",
+    "SRANDOM",
+    "READLINE_MARK",
+    "BASH_REWINDS",
+    "BASH_MONOSECONDS",
+    "GLOBSORT",
+}
+OPTIONS = {"localvar_inherit", "localvar_unset", "assoc_expand_once", "progcomp_alias", "globskipdots", "patsub_replacement",
+           "varredir_close", "noexpand_translation", "array_expand_once", "bash_source_fullpath"}  # fmt: skip
+NEWER_EXPANSION = re.compile(r"\$\{!?\w+(\[[@*]\])?@[UuLKk]\}|\$\{[ |]")  # ${x@U}, where 4.4 has Q E P A a; and ${ command; }
+# Options of builtins that came later: pattern of the words behind the builtin.
+LATER = {
+    "wait": r"-\w*p",
+    "read": r"-E",
+    "unset": r"-n\b.*\[",
+    "history": r"-d \S+-",
+    "declare": r"-I",
+    "local": r"-I",
+    "ulimit": r"-R",
+}
+# The compatibility levels of bash, each with what changed after it, as its manual tells.
+LEVELS = ("4.4", "5.0", "5.1")
+
+
+def script(name: str) -> str:
+    """A committed script."""
+    return (ROOT / "scripts" / name).read_text(encoding="utf-8")
+
+
+def newer(text: str) -> list[str]:
+    """What a script uses that bash 4.4 does not have."""
+    parsed = parse(text)
+    found = [f"{line}: ${name}" for name, line in parsed.read.items() if name in VARIABLES]
+    lines = text.splitlines()
+    found += [f"{line}: {lines[line - 1].strip()}" for line, _ in parsed.declarations if re.search(r"-\w*I", lines[line - 1])]
+    for line, words in parsed.commands:
+        rest = " ".join(words[1:])
+        if words[0] in LATER and re.search(rf"(^| ){LATER[words[0]]}", rest):
+            found.append(f"{line}: {words[0]} {rest}")
+        if words[0] == "shopt" and OPTIONS & set(words[1:]):
+            found.append(f"{line}: shopt {rest}")
+    return found + [f"{number}: {line.strip()}" for number, line in enumerate(lines, 1) if NEWER_EXPANSION.search(line)]
+
+
+@pytest.mark.parametrize("name", BASH)
+def test_nothing_is_newer_than_4_4(name: str) -> None:
+    assert newer(script(name)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'echo "${x@U}"',
+        'echo "${x@K}"',
+        'echo "$EPOCHREALTIME"',
+        "wait -n -p pid",
+        "shopt -s assoc_expand_once",
+        "echo ${ date; }",
+        "declare -I x",
+    ],
+)
+def test_what_is_newer_is_found(line: str) -> None:
+    try:
+        found = newer(f"x=1\n{line}\n")
+    except ValueError:  # a parser that does not know it refuses it
+        return
+    assert found, line
+
+
+@pytest.mark.parametrize("name", BASH)
+def test_every_array_has_a_value_before_it_is_read(name: str) -> None:
+    """Under set -u an array that was declared and never assigned is unset; older releases differ on what that means."""
+    lines = script(name).splitlines()
+    told = re.findall(r"^ +(\w+)=\(--", script(name), re.MULTILINE)  # by a function that is called in between
+    for line, _ in parse(script(name)).declarations:
+        words = " ".join(lines[line - 1].split())
+        if re.search(r"(?:local|declare) -[aA]", words) and "=" not in words:
+            names = re.search(r"-[aA]+ ([\w ]+)", words)
+            assert names, words
+            for array in set(names[1].split()) - set(told):
+                first = next((each for each in lines[line:] if re.search(rf"\b{array}\b", each)), "")
+                assert re.search(rf"\b{array}=\(|\b{array}\+=\(|(read -ra|mapfile -t) {array}\b", first), (
+                    f"{name}:{line}: {array} is declared without a value and first met in: {first.strip()}"
+                )
+
+
+def read(folder: Path, *, level: str, locale: str = "C", text: str = VALID) -> subprocess.CompletedProcess[str]:
+    """Read a config.env in a bash of this compatibility level."""
+    (folder / "config.env").write_text(text)
+    env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": locale, "BASH_COMPAT": level}
+    command = ["bash", "-u", "-c", READ, "bash", str(ROOT / "scripts" / "setup_and_train.sbatch"), str(folder)]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_config_env_is_read_the_same_at_each_level_and_in_each_locale(tmp_path: Path, level: str, locale: str) -> None:
+    here, now = read(tmp_path, level=level, locale=locale), read(tmp_path, level="")
+    assert here.returncode == 0, here.stderr
+    assert here.stdout == now.stdout
+    assert here.stderr == now.stderr == ""
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_empty_arrays_are_no_unbound_variables(tmp_path: Path, level: str) -> None:
+    """No extra argument, no problem, no lock: each array that may be empty is empty here."""
+    result = read(tmp_path, level=level, text=f"HF_TOKEN={TOKEN}\n")
+    assert result.returncode == 0, result.stderr
+    assert "unbound" not in result.stderr
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", BASH)
+def test_the_scripts_can_be_sourced_at_each_level(tmp_path: Path, name: str, level: str) -> None:
+    for each in SCRIPTS:
+        (tmp_path / each).write_text(script(each))
+    functions = " ".join(sorted(parse(script(name)).functions))
+    env = {"PATH": "/usr/bin:/bin", "BASH_COMPAT": level, "LC_ALL": "C"}
+    command = ["bash", "-u", "-c", f"source ./{name}; declare -F {functions} >/dev/null && echo all"]
+    result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("all\n", "")
+
+
+def test_the_environment_modules_and_names_are_plain_ascii() -> None:
+    """In the C locale bash compares and cuts bytes: what the scripts compute with holds no others."""
+    for name in BASH:
+        for number, line in enumerate(script(name).splitlines(), 1):
+            code = re.sub(r"(^|\s)#.*", "", line)
+            assert code.isascii(), f"{name}:{number}: {line.strip()}"
+    assert facts().environment.name.isascii()

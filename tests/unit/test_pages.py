@@ -1,0 +1,60 @@
+"""What pages tell a collaborator to write into config.env is read by the scripts without a complaint."""
+
+from pathlib import Path
+
+import pytest
+
+from diffueraser_docs.check import CodeBlock
+from diffueraser_docs.render import SCRIPTS
+from tests.cluster.pages import block_commands, code_spans, inline_commands, page_texts, settings_blocks
+from tests.unit.test_config_reader import TOKEN, read
+
+BLOCKS = [block for page, text in page_texts().items() for block in settings_blocks(text, page)]
+PAGE = """
+Type `bash setup_and_train.sbatch status`, or `STAGE=1 sbatch 02_train.sbatch`; `STAGE1_CHECKPOINT=<step> sbatch 02_train.sbatch`
+is an example, `sbatch refused this job` a message, `config.env` a file.
+
+```bash
+# a comment
+mkdir -p "$PROJECT_HOME" &&
+  cd "$PROJECT_HOME"
+$ sbatch 01_setup.sbatch
+```
+
+!!! note
+    ```bash
+    bash 01_setup.sbatch
+    ```
+
+```bash
+NUM_GPUS=1        # one
+STAGE1_EXTRA_ARGS="--a b"
+```
+"""
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.path}:{block.line}")
+def test_settings_shown_by_a_page_are_accepted(tmp_path: Path, block: CodeBlock) -> None:
+    status, _, printed = read(tmp_path, f"HF_TOKEN={TOKEN}\n{block.text}")
+    assert status == 0, printed
+
+
+def test_commands_settings_and_scripts_are_told_apart() -> None:
+    assert [command.text for command in block_commands(PAGE, "page.md")] == [
+        'mkdir -p "$PROJECT_HOME" &&\n  cd "$PROJECT_HOME"',
+        "sbatch 01_setup.sbatch",
+        "bash 01_setup.sbatch",
+    ]
+    assert [block.text.split("=")[0] for block in settings_blocks(PAGE, "page.md")] == ["NUM_GPUS"]
+    assert [command.text for command in inline_commands(PAGE, "page.md")] == [
+        "bash setup_and_train.sbatch status",
+        "STAGE=1 sbatch 02_train.sbatch",
+    ]
+    assert len(code_spans(PAGE)) == 5
+
+
+def test_the_readmes_show_the_scripts_and_no_settings_that_would_be_typed() -> None:
+    for page, text in page_texts().items():
+        for command in block_commands(text, page):
+            assert "set -euo pipefail" not in command.text, f"{page}: a script is taken for commands"
+            assert not any(command.text.startswith(f"# {name}") for name in SCRIPTS)
