@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: docs render check serve test test-fast mutation reliability kills lint format lock clean
+.PHONY: docs render check serve test test-fast mutation bench reliability kills lint format lock clean
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render

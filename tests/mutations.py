@@ -54,7 +54,19 @@ COPIED = (
 )
 FACTS, TEMPLATES = Path("diffueraser_docs/facts"), Path("diffueraser_docs/templates")
 # The fast tests that look at what is written, quickest first; the others test the checks themselves.
-QUICKEST = ("upstream", "scripts", "facts", "tree", "render", "links", "setup_steps", "config_reader")
+QUICKEST = (
+    "upstream",
+    "scripts",
+    "facts",
+    "tree",
+    "render",
+    "links",
+    "setup_steps",
+    "config_reader",
+    "guide",
+    "languages",
+    "messages",
+)
 FAST = [f"tests/unit/test_{name}.py" for name in QUICKEST]
 Slip = tuple[int, int, str]
 """Where a text is replaced, and by what."""

@@ -44,7 +44,8 @@ def test_everybody_runs_targets_of_the_makefile(path: str) -> None:
 def test_the_workflow_docs_tests_lints_and_finds_what_was_not_generated() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/docs.yml").read_text())
     steps = [step.get("run", "") for step in workflow["jobs"]["prove"]["steps"]]
-    assert [step for step in steps if step] == ["make docs", "git diff --exit-code", "make lint", "make test"]
+    ours = [step for step in steps if step.startswith(("make ", "git diff"))]
+    assert ours == ["make docs", "git diff --exit-code", "make lint", "make test"]
 
 
 def test_lint_runs_each_linter() -> None:

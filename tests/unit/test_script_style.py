@@ -60,7 +60,7 @@ def test_each_exception_for_shellcheck_is_for_one_line_and_says_why(name: str) -
     lines = text(name).splitlines()
     for number, line in enumerate(lines):
         if "shellcheck disable" in line:
-            assert line.startswith("    "), f"{name}:{number + 1} is for the whole file"
+            assert number > lines.index("set -euo pipefail"), f"{name}:{number + 1} is for the whole file"
             assert line.count("SC") == 1
             assert lines[number - 1].strip().startswith("#"), f"{name}:{number + 1} does not say why"
 
