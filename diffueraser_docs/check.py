@@ -21,12 +21,12 @@ SHELL = {"bash", "sh", "shell"}
 SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
 # What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
 PROGRAMS = re.compile(
-    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|git|grep|head|install|ln|mkdir|module|mv|nproc|nvidia-smi|od|openssl|paste"
+    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|git|grep|head|id|install|ln|mkdir|module|mv|nproc|nvidia-smi|od|openssl|paste"
     "|ps|readlink|rm|sacct|sbatch|scancel|scontrol|sed|sha1sum|sha256sum|sinfo|sleep|sort|split|squeue|srun|stat|tail|tar|timeout|tr"
     "|uname|wc|xargs"
 )
-# Set by bash, by Slurm or by conda, not by the scripts.
-GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|SECONDS|CONDA_EXE|\W|\d+")
+# Set by bash, Slurm or conda, not by the scripts.
+GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|CUDA_VISIBLE_DEVICES|SECONDS|CONDA_EXE|\W|\d+")
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,9 @@ def estimate_stage(data: Facts, values: Mapping[str, str], stage: Stage, gpu_gib
 def estimate_disk(data: Facts, values: Mapping[str, str]) -> float:
     """GB on disk when all is done: downloads, unpacked data, environment, kept checkpoints and converted weights."""
     repositories = [r for r in data.hub.repositories if r.role != "dpo" or values.get("DPO_DATASET", "yes") == "yes"]
-    disk = sum(r.size_bytes for r in repositories) / 1e9 + data.project.disk.unpacked + data.project.disk.environment
+    disk = sum(r.size_bytes for r in repositories) / 1e9 + data.hub.unpacked + data.project.disk.environment
     if values.get("KEEP_DOWNLOADS") == "no":  # the large archives are plain tar files, as large as what is in them
-        disk -= data.project.disk.unpacked
+        disk -= data.hub.unpacked
     for stage in STAGES:
         saving = data.measured.saving[stage]
         steps, every, kept = (

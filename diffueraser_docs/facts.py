@@ -260,6 +260,11 @@ class Hub(Fact):
                 raise ValueError(f"repositories: {roles.count(role)} play the role {role!r}, exactly one must")
         return self
 
+    @property
+    def unpacked(self) -> float:
+        """GB (10^9 bytes) that unpacked archives take beside the downloads."""
+        return round(sum(repository.unpacked_bytes for repository in self.repositories) / 1e9, 1)
+
     def by_role(self, role: str) -> Repository:
         """The repository that plays a role."""
         return next(repository for repository in self.repositories if repository.role == role)
@@ -304,7 +309,6 @@ class Environment(Fact):
 class Disk(Fact):
     """Space beside the downloads, in GB (10^9 bytes)."""
 
-    unpacked: float = Field(gt=0)
     environment: float = Field(gt=0)
     training: float = Field(gt=0)
 
@@ -321,8 +325,6 @@ class Project(Fact):
     converted: str
     disk: Disk
     rewrites: list[Rewrite]
-    rewritten: list[str]
-    """Name patterns of the files that are rewritten."""
     repairs: list[Repair]
     flow: list["FlowStep"]
     tree: list["TreeEntry"]

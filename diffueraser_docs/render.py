@@ -136,12 +136,12 @@ class ScriptMacros:
         """GB on disk when all is done, with or without DPO-dataset."""
         disk = self.facts.project.disk
         downloads = sum(r.size_bytes for r in self.facts.hub.repositories if dpo or r.role != "dpo") / 1e9
-        return round(downloads + disk.unpacked + disk.environment + disk.training)
+        return round(downloads + self.facts.hub.unpacked + disk.environment + disk.training)
 
     def unpacked_gigabytes(self) -> float:
         """GB that setup adds to the downloads: unpacked archives and the training environment."""
         disk = self.facts.project.disk
-        return round(disk.unpacked + disk.environment, 1)
+        return round(self.facts.hub.unpacked + disk.environment, 1)
 
     def archive_names(self, role: str) -> str:
         """The archives of a repository that are unpacked for their data."""

@@ -171,7 +171,7 @@ class SiteMacros(PageMacros):
             "groups": {**{g.name: self._say(g.title) for g in data.configuration.groups}, "training": self._word("training")},
             "recipes": {r.name: r.values() for r in data.guide.recipes},
             "repositories": [{"role": r.role, "bytes": r.size_bytes} for r in data.hub.repositories],
-            "disk": data.project.disk.model_dump(mode="json"),
+            "disk": {**data.project.disk.model_dump(mode="json"), "unpacked": data.hub.unpacked},
             "measured": measured,
             "measuredOnGib": MEASURED_ON_GIB,
             "bytesPerParameter": BYTES_PER_PARAMETER,

@@ -174,7 +174,7 @@ KINDS = (
     Kind(
         "docs: fact: list",
         (f"{FACTS}/*.yaml",),
-        at(r"^(?:imports|needed|members|files|excluded|rewritten): *\[([\w'*.-]+, )", ""),
+        at(r"^(?:imports|needed|members|files|excluded): *\[([\w'*.-]+, )", ""),
         rendered=True,
     ),
     Kind("docs: quote", TEMPLATE, at(r'"', ""), rendered=True),

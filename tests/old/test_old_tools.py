@@ -33,7 +33,7 @@ SINCE = {
              "--create-dirs", "--dump-header", "--fail-early", "--globoff"},
     "cut": {"-f1", "-f2", "-f3", "-d", "-d ", "-d=", "-f2-", "-c1-40", "-c1-64"},
     "df": {"-P", "-Ph", "-Pk", "--output", "--block-size"},
-    "du": {"-s", "-sh", "-sb", "--block-size"},
+    "du": {"-s", "-c", "-sh", "-sb", "--block-size"},
     "find": {"-maxdepth", "-type", "-name", "-printf", "-delete", "-exec"},
     "grep": {"-q", "-aqE", "-qE", "-qF", "-qiE", "-oE", "-oaE", "-aoE", "-vE", "-v", "-c", "-F", "-rIlE", "-slFx", "-E"},
     "head": {"-c", "-n"},
@@ -49,7 +49,7 @@ SINCE = {
     "readlink": set(),
     "rm": {"-f", "-rf"},
     "sed": {"-n", "-i", "-E", "-e"},  # -E: GNU sed 4.2 knows it, undocumented until 4.3
-    "sort": {"-u", "-n", "-z"},
+    "sort": {"-u", "-n", "-z", "-k"},
     "stat": {"-c"},
     "tail": {"-n", "-c"},
     "tar": {"--extract", "--file", "--directory", "--gzip", "--no-same-owner"},
@@ -59,9 +59,7 @@ SINCE = {
     "xargs": {"-0", "-r", "-P", "-n"},
 }  # fmt: skip
 # Options of Slurm's programs that came after 19.05, and what happens without them.
-SLURM = {
-    ("squeue", "--me"): "20.11; before it `status` and `cancel` see no jobs and a second submission is not refused",
-}
+SLURM: dict[tuple[str, str], str] = {}
 FROM_LINE_3 = 'declare_variables; for name in "${!PATTERN[@]}"; do ORIGIN[$name]=3; done'
 NAMES_OF_PARTITIONS = "PARTITIONS=$'a* gpu:h100:8(S:0-1) 1-00:00:00\\nb (null) infinite\\nc gpu:2,gpu:a100:4 08:00:00'"
 
