@@ -234,7 +234,10 @@ class Lab:
     def kill_node(self, name: str) -> None:
         """Power failure: slurmd and all processes of its jobs are killed at once."""
         root = psutil.Process(self.daemons[f"slurmd-{name}"])
-        for process in [root, *root.children(recursive=True)]:
+        doomed = [root, *root.children(recursive=True)]
+        for process in doomed:  # frozen first: what dies with the node does not report the death of another
+            process.suspend()
+        for process in doomed:
             _kill(process.pid)
         while left := [process for process in psutil.process_iter() if self._on_node(process, name)]:
             for process in left:

@@ -108,13 +108,11 @@ def test_options_reach_sbatch_and_a_second_submission_is_refused(new_project: Ne
 
 
 def test_account_qos_and_reservation_reach_slurm(cluster: Callable[..., Project]) -> None:
-    project = cluster(extra="JobSubmitPlugins=lua")
-    (project.lab.folder / "job_submit.lua").write_text(
-        LUA.replace(
-            "if job.account == nil then",
-            "if job.partition == 'gpu' and (job.account ~= 'team' or job.qos ~= 'long' or job.reservation ~= 'ours') then",
-        )
+    lua = LUA.replace(
+        "if job.account == nil then",
+        "if job.partition == 'gpu' and (job.account ~= 'team' or job.qos ~= 'long' or job.reservation ~= 'ours') then",
     )
+    project = cluster(lua, extra="JobSubmitPlugins=lua")
     project.edit(ACCOUNT="team", QOS="long", NUM_GPUS="2")
     refused = project.bash("setup_and_train.sbatch")
     assert refused.returncode == 1
@@ -166,11 +164,11 @@ def cluster(tmp_path: Path, hub: Hub, index: PackageIndex) -> Iterator[Callable[
     """A collaborator's folder on a cluster of another shape."""
     labs: list[Lab] = []
 
-    def make(**options: object) -> Project:
+    def make(lua: str = LUA, **options: object) -> Project:
         lab = Lab(tmp_path / "lab", **options)  # type: ignore[arg-type]
         labs.append(lab)
         lab.folder.mkdir()
-        (lab.folder / "job_submit.lua").write_text(LUA)
+        (lab.folder / "job_submit.lua").write_text(lua)
         lab.__enter__()
         project = Project(tmp_path / "project", lab, hub, index)
         project.copy_scripts()
@@ -240,8 +238,8 @@ def test_cluster_that_does_not_count_gpus(cluster: Callable[..., Project]) -> No
 
 
 def test_compute_nodes_that_may_not_submit_say_to_use_bash(cluster: Callable[..., Project]) -> None:
-    project = cluster(extra="JobSubmitPlugins=lua")
-    (project.lab.folder / "job_submit.lua").write_text(LUA.replace("job.account == nil", "job.environment.SLURM_JOB_ID ~= nil"))
+    lua = LUA.replace("job.account == nil", "job.environment.SLURM_JOB_ID ~= nil")
+    project = cluster(lua, extra="JobSubmitPlugins=lua")
     assert project.run("setup_and_train.sbatch") == "FAILED"
     assert "bash setup_and_train.sbatch" in project.log(), project.log()
     assert project.bash("setup_and_train.sbatch").returncode == 0

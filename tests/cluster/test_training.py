@@ -180,7 +180,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written(ready: Ready, small_dis
     small_disk(disk, "16k")
     assert train(project, STAGE="1") == "FAILED"
     assert re.search(
-        r"Stage 1 stopped at step 0 of 12: the disk is full \(0 free on .*Make space and submit again", log(project)
+        r"Stage 1 stopped at step 0 of 12: the disk is full \(\S+ free on .*Make space and submit again", log(project)
     ), log(project)
     small_disk(disk, "100m")
     assert train(project, STAGE="1") == "COMPLETED", log(project)

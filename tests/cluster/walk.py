@@ -14,6 +14,9 @@ NOT_TYPED = {
     "nano config.env": "an editor waits for a person: the test makes the two edits",
     "make docs": "it is what builds the pages that this test reads: CI runs it before this test",
     "make test": "it is what runs this test",
+    "make bench": "it takes ten minutes and measures nothing beside other work: tests/unit checks what it computes",
+    "make reliability": "it runs this test among others",
+    "make kills": "it is a test of its own, run here with fewer kills",
     "HF_TOKEN=hf_… python -m diffueraser_docs verify-hub --update": "it asks the real Hub; tests/unit asks the stand-in",
 }
 # What a command finds when a person types it where the page says so.
@@ -24,8 +27,16 @@ BEFORE: list[tuple[str, Before]] = [
         r"setup_and_train\.sbatch cancel$",
         lambda project: project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9"),
     ),
-    (r"01_setup\.sbatch upload$", lambda project: project.edit(UPLOAD_REPO="collaborator/weights")),
+    (r"01_setup\.sbatch upload$", lambda project: weights_to_upload(project)),
 ]
+
+
+def weights_to_upload(project: Project) -> None:
+    """What the upload looks for: a repository's name, and weights with their record."""
+    project.edit(UPLOAD_REPO="collaborator/weights")
+    folder = project.root("non-prompt") / "converted_weights" / "finetuned-stage2"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights.json").write_text('{"step": 1}')
 
 
 @dataclass
