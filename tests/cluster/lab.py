@@ -233,14 +233,10 @@ class Lab:
 
     def kill_node(self, name: str) -> None:
         """Power failure: slurmd and all processes of its jobs are killed at once."""
-        root = psutil.Process(self.daemons[f"slurmd-{name}"])
-        doomed = [root, *root.children(recursive=True)]
-        for process in doomed:  # frozen first: what dies with the node does not report the death of another
-            process.suspend()
-        for process in doomed:
-            _kill(process.pid)
+        _kill(self.daemons[f"slurmd-{name}"])
         while left := [process for process in psutil.process_iter() if self._on_node(process, name)]:
-            for process in left:
+            steps = {step for process in left for step in _parents(process) if step.name().startswith("slurmstepd")}
+            for process in [*steps, *left]:  # a supervisor first, or it would report the death of its job
                 _kill(process.pid)
 
     def _on_node(self, process: psutil.Process, name: str) -> bool:
@@ -317,6 +313,13 @@ class Lab:
     def start_requeued(self, job: int) -> None:
         """Let a requeued job start now, as an operator may: Slurm holds it back for two minutes."""
         self.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], self.folder)
+
+
+def _parents(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.parents()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
 
 
 def _kill(pid: int) -> None:

@@ -19,16 +19,6 @@ NOT_TYPED = {
     "make kills": "it is a test of its own, run here with fewer kills",
     "HF_TOKEN=hf_… python -m diffueraser_docs verify-hub --update": "it asks the real Hub; tests/unit asks the stand-in",
 }
-# What a command finds when a person types it where the page says so.
-Before = Callable[[Project], object]
-BEFORE: list[tuple[str, Before]] = [
-    (r"STAGE\w*=", lambda project: project.forget_training()),
-    (
-        r"setup_and_train\.sbatch cancel$",
-        lambda project: project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9"),
-    ),
-    (r"01_setup\.sbatch upload$", lambda project: weights_to_upload(project)),
-]
 
 
 def weights_to_upload(project: Project) -> None:
@@ -37,6 +27,18 @@ def weights_to_upload(project: Project) -> None:
     folder = project.root("non-prompt") / "converted_weights" / "finetuned-stage2"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "weights.json").write_text('{"step": 1}')
+
+
+# What a command finds when a person types it where the page says so.
+Before = Callable[[Project], object]
+BEFORE: list[tuple[str, Before]] = [
+    (r"STAGE\w*=", lambda project: project.forget_training()),
+    (
+        r"setup_and_train\.sbatch cancel$",
+        lambda project: project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9"),
+    ),
+    (r"01_setup\.sbatch upload$", weights_to_upload),
+]
 
 
 @dataclass
