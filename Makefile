@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# A file's tests share a lab and stay together; files run side by side, the long ones first.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: docs render check serve test test-fast mutation bench reliability kills lint format lock clean
@@ -24,7 +26,8 @@ serve: $(VENV)/docs.stamp  ## the site while you write it
 	$(BIN)/python -m mkdocs serve
 
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not cluster and not browser"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 	$(BIN)/pytest --numprocesses=auto -m "not cluster and not browser and not network and not slow"
@@ -33,7 +36,7 @@ mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT s
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
 reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, for the page Reliability
-	$(BIN)/pytest -m fault --reliability diffueraser_docs/facts/reliability.yaml
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m fault --reliability diffueraser_docs/facts/reliability.yaml
 	$(MAKE) docs
 
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)

@@ -17,6 +17,14 @@ from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 from tests.trainer import build_repositories
 
+LONG = (
+    "test_training_interruptions.py",
+    "test_training.py",
+    "test_setup_interruptions.py",
+    "test_setup_faults.py",
+    "test_launcher.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder runs on the lab; the search for the token comes after all that could have spilt it."""
@@ -24,7 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-    items.sort(key=lambda item: item.path.name == "test_secrets.py")
+    items.sort(key=lambda item: order(item.path.name))
+
+
+def order(name: str) -> int:
+    """Long files first, so that they run side by side to the end; the search for the token last."""
+    if name == "test_secrets.py":
+        return len(LONG) + 1
+    return LONG.index(name) if name in LONG else len(LONG)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +76,9 @@ def lab_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="session", autouse=True)
 def watch(lab_running: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretWatch]:
     """Looks for the token while the tests run."""
-    with SecretWatch(tmp_path_factory.getbasetemp(), TOKEN) as running:
+    base = tmp_path_factory.getbasetemp()
+    everything = base.parent if base.name.startswith("popen-") else base  # the folders of all workers
+    with SecretWatch(everything, TOKEN) as running:
         yield running
 
 
