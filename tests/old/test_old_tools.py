@@ -35,7 +35,7 @@ SINCE = {
     "df": {"-P", "-Ph", "-Pk", "--output", "--block-size"},
     "du": {"-s", "-c", "-sh", "-sb", "--block-size"},
     "find": {"-maxdepth", "-type", "-name", "-printf", "-delete", "-exec"},
-    "grep": {"-q", "-aqE", "-qE", "-qF", "-qiE", "-oE", "-oaE", "-aoE", "-vE", "-v", "-c", "-F", "-rIlE", "-slFx", "-E"},
+    "grep": {"-q", "-aE", "-qE", "-qF", "-qiE", "-oE", "-oaE", "-aoE", "-vE", "-v", "-c", "-F", "-rIlE", "-slFx", "-E"},
     "head": {"-c", "-n"},
     "ln": {"-s", "-sfn"},
     "mv": {"-f", "-T"},
