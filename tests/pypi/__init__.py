@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from filelock import FileLock
+
 from tests.cluster.lab import free_ports
 
 HERE = Path(__file__).parent
@@ -45,6 +47,12 @@ def build_wheelhouse() -> Path:
     Returns:
         A folder `simple` with one folder of wheels per distribution.
     """
+    CACHE.mkdir(exist_ok=True)
+    with FileLock(CACHE / "wheelhouse.lock"):  # test files run side by side
+        return _build_wheelhouse()
+
+
+def _build_wheelhouse() -> Path:
     key = hashlib.sha256(b"".join(path.read_bytes() for path in LISTS) + METADATA.encode()).hexdigest()[:12]
     folder = CACHE / f"wheelhouse-{key}"
     if folder.exists():
