@@ -86,7 +86,8 @@ def trainers(project: Project) -> list[psutil.Process]:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return [process for process in found if "accelerate" not in " ".join(process.cmdline())]
+    ranks = [process for process in found if "accelerate" not in " ".join(process.cmdline())]
+    return [process for process in ranks if process.ppid() not in {rank.pid for rank in ranks}]  # no loader's worker
 
 
 # --- comes back by itself, in the same log, with the same weights -----------------------------------------------
