@@ -1,6 +1,7 @@
 """A real Slurm on this machine: munge, slurmctld and a slurmd per node, all in one folder, all on loopback."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -59,10 +60,18 @@ PARTITIONS = (Partition("compute", "c1", "Default=YES"), Partition("gpu", "g1,g2
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
+    """Ports that were free a moment ago, drawn from below those that the system gives away by itself."""
+    sockets: list[socket.socket] = []
+    for port in random.SystemRandom().sample(range(10000, 20000), 1000):
+        each = socket.socket()
+        try:
+            each.bind(("127.0.0.1", port))
+        except OSError:
+            each.close()
+            continue
+        sockets.append(each)
+        if len(sockets) == count:
+            break
     ports = [int(each.getsockname()[1]) for each in sockets]
     for each in sockets:
         each.close()
