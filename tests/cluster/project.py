@@ -98,11 +98,11 @@ class Project:
         for version in ("prompt", "non-prompt"):
             for name in TRAINING_OUTPUT:
                 shutil.rmtree(self.root(version) / name, ignore_errors=True)
-        for pattern in ("training-*", "progress-*", "lock-*"):
+        for pattern in ("training-*", "progress-*", "lock-*", "fruitless-*"):
             for path in (self.folder / ".state").glob(pattern):
                 path.unlink()
-        for path in (self.folder / "logs").glob("*"):
-            path.unlink()
+        shutil.rmtree(self.folder / "logs", ignore_errors=True)
+        (self.folder / "logs").mkdir()
 
     def forget_setup(self) -> None:
         """Back to an empty folder, except for tools and environment, which take long to build."""
