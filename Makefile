@@ -5,8 +5,9 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-# A file's tests share a lab and stay together; files run side by side, the long ones first.
-SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
+# spent in waiting, for Slurm and for time limits: three workers keep two cores busy.
+SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: docs render check serve test test-fast mutation bench reliability kills lint format lock clean
@@ -35,8 +36,8 @@ test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT slips of each kind, each must be caught
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
-reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, for the page Reliability
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m fault --reliability diffueraser_docs/facts/reliability.yaml
+reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, and thirty random kills, for the page Reliability
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE) -m fault --reliability diffueraser_docs/facts/reliability.yaml
 	$(MAKE) docs
 
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)

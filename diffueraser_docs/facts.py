@@ -4,6 +4,7 @@ Facts are YAML files in ``facts/``. A wrong one is reported as *file: key: reaso
 """
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -82,6 +83,18 @@ class Group(Fact):
     title: Text
 
 
+def check_entries(groups: Iterable[Group], entries: Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError when an entry, given as its name and its group, stands twice or in no group that is known."""
+    known = {group.name for group in groups}
+    seen: set[str] = set()
+    for name, group in entries:
+        if name in seen:
+            raise ValueError(f"{name} stands twice")
+        seen.add(name)
+        if group not in known:
+            raise ValueError(f"{name}: unknown group {group!r}")
+
+
 class Configuration(Fact):
     """The variables of config.env."""
 
@@ -92,14 +105,8 @@ class Configuration(Fact):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        groups = {group.name for group in self.groups}
-        seen: set[str] = set()
+        check_entries(self.groups, [(variable.name, variable.group) for variable in self.variables])
         for variable in self.variables:
-            if variable.name in seen:
-                raise ValueError(f"{variable.name} stands twice")
-            seen.add(variable.name)
-            if variable.group not in groups:
-                raise ValueError(f"{variable.name}: unknown group {variable.group!r}")
             check_default(self.kinds, variable.name, variable.kind, variable.default)
         return self
 
@@ -173,14 +180,12 @@ class Training(Fact):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        groups = {group.name for group in self.groups}
-        flags = [parameter.flag for parameter in self.parameters] + [fixed.flag for fixed in self.fixed]
-        for flag in flags:
-            if flags.count(flag) > 1:
-                raise ValueError(f"{flag} stands twice")
+        check_entries(self.groups, [(parameter.flag, parameter.group) for parameter in self.parameters])
+        flags = {parameter.flag for parameter in self.parameters}
+        for fixed in self.fixed:
+            if fixed.flag in flags:
+                raise ValueError(f"{fixed.flag} stands twice")
         for parameter in self.parameters:
-            if parameter.group not in groups:
-                raise ValueError(f"{parameter.flag}: unknown group {parameter.group!r}")
             for effect in (parameter.memory, parameter.speed):
                 if effect not in self.effects:
                     raise ValueError(f"{parameter.flag}: unknown effect {effect!r}")
@@ -457,14 +462,7 @@ class Messages(Fact):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        groups = {group.name for group in self.groups}
-        seen: set[str] = set()
-        for message in self.messages:
-            if message.group not in groups:
-                raise ValueError(f"{message.text}: unknown group {message.group!r}")
-            if message.text in seen:
-                raise ValueError(f"{message.text} stands twice")
-            seen.add(message.text)
+        check_entries(self.groups, [(message.text, message.group) for message in self.messages])
         return self
 
 
@@ -538,13 +536,7 @@ class Benchmarks(Fact):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        groups = {group.name for group in self.groups}
-        names = [goal.name for goal in self.goals]
-        for goal in self.goals:
-            if goal.group not in groups:
-                raise ValueError(f"{goal.name}: unknown group {goal.group!r}")
-            if names.count(goal.name) > 1:
-                raise ValueError(f"{goal.name} stands twice")
+        check_entries(self.groups, [(goal.name, goal.group) for goal in self.goals])
         return self
 
 

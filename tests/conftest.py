@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from diffueraser_docs.facts import facts
+
+LOOK_AT_ONE_RUN = tuple(f"tests/cluster/test_{name}.py" for name in ("end_to_end", "paths", "readme_commands", "secrets"))
+"""Files whose fixture `finished` takes minutes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +46,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.user_properties.append(("row", row))
 
 
+@pytest.hookimpl(optionalhook=True)  # a run without xdist does not know it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """With --dist=loadfile one worker runs a file as a whole, and the files that look at one end-to-end run together."""
+    return FilesTogether(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives each worker whole files; those of LOOK_AT_ONE_RUN count as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", maxsplit=1)[0]
+        return LOOK_AT_ONE_RUN[0] if file in LOOK_AT_ONE_RUN else file
+
+
 class FaultMatrix:
     """Collects the rows of tests that passed; with several workers the controller sees all their reports."""
 
@@ -54,7 +73,7 @@ class FaultMatrix:
         for name, value in report.user_properties:
             if name == "row" and isinstance(value, dict):
                 row.update(value)
-            elif name.startswith("repeated_"):
+            elif name == "cases" or name.startswith("repeated_"):
                 row[name] = value
         if report.when == "call" and report.passed and "fault" in row:
             self.rows.append({**row, "seconds": round(report.duration)})
@@ -80,7 +99,7 @@ def merged(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     for row in rows:
         key = tuple(row[name] for name in ("fault", "step", "outcome"))
         entry = table.setdefault(key, {**dict(zip(("fault", "step", "outcome"), key, strict=True)), "cases": 0})
-        entry["cases"] = int(str(entry["cases"])) + 1
+        entry["cases"] = int(str(entry["cases"])) + int(str(row.get("cases", 1)))
         for name in ("seconds", "repeated_bytes", "repeated_steps"):
             if name in row:
                 entry[name] = max(int(str(entry.get(name, 0))), int(str(row[name])))

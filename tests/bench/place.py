@@ -1,5 +1,6 @@
 """Where measurements run: lab, Hub and package index of the tests, and a project whose environment is built already."""
 
+import os
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,8 @@ def warm(hub: Hub, *roles: str) -> None:
 def place(folder: Path) -> Iterator[Project]:
     """A project with tools and environment built from the small repositories, on a running lab."""
     build_repositories(folder / "small")
-    with Lab(folder / "lab") as lab, Hub(folder / "small") as hub, PackageIndex() as index:
+    index = PackageIndex(folder / "index", os.getpid())
+    with Lab(folder / "lab") as lab, Hub(folder / "small") as hub:
         project = Project(folder / "project", lab, hub, index)
         project.copy_scripts()
         project.two_edits("non-prompt")

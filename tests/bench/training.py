@@ -40,8 +40,6 @@ trainer_arguments {stage} 0 {steps} {interval}
 printf '%s\\0' "${{arguments[@]}}"
 """
 POLL_SECONDS = 0.005
-SETTLE_SECONDS = 3
-"""Until Slurm has heard the last of the job's start before; a start in between would be taken for ended."""
 STAGE_SECONDS = 180
 """A stage takes some fifteen seconds where nothing else runs."""
 
@@ -185,8 +183,6 @@ def measure_lost(project: Project, interruptions: int, seed: int) -> dict[str, M
         reached, starts = step_now(project), starts_of(project)
         project.lab.run(["scontrol", "requeue", str(job)], project.folder)
         project.lab.wait(job, states=frozenset({"PENDING"}))
-        time.sleep(SETTLE_SECONDS)
-        project.lab.start_requeued(job)
         wait_for(lambda before=starts: len(starts_of(project)) > len(before), "the next start", 90, project.log)  # type: ignore[misc]
         lost.append(max(0, reached - starts_of(project)[-1]))
     state = project.lab.wait(job)

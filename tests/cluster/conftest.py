@@ -1,5 +1,6 @@
 """One lab, one Hub and one package index for all cluster tests; one project that is set up, for training tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,42 +12,44 @@ from diffueraser_docs.render import READMES
 from tests.cluster.lab import Lab
 from tests.cluster.pages import block_commands, page_texts
 from tests.cluster.project import Project
-from tests.cluster.secrets import SecretWatch
+from tests.cluster.secrets import SecretWatch, files_with, jobs_with
 from tests.cluster.walk import Step, walk
 from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 from tests.trainer import build_repositories
 
+# Files that take minutes, the longest first; what is short fills up the end.
 LONG = (
     "test_training_interruptions.py",
+    "test_training_stops.py",
+    "test_end_to_end.py",
+    "test_paths.py",
+    "test_secrets.py",
+    "test_readme_commands.py",
     "test_training.py",
     "test_setup_interruptions.py",
     "test_setup_faults.py",
     "test_launcher.py",
+    "test_random_kills.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder runs on the lab; the search for the token comes after all that could have spilt it."""
+    """Everything in this folder runs on the lab, long files first."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-    items.sort(key=lambda item: order(item.path.name))
-
-
-def order(name: str) -> int:
-    """Long files first, so that they run side by side to the end; the search for the token last."""
-    if name == "test_secrets.py":
-        return len(LONG) + 1
-    return LONG.index(name) if name in LONG else len(LONG)
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")
-def index() -> Iterator[PackageIndex]:
-    """The package index."""
-    with PackageIndex() as running:
-        yield running
+def index(tmp_path_factory: pytest.TempPathFactory) -> PackageIndex:
+    """The package index, and uv's cache of it: one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return PackageIndex(base.parent / "index", os.getppid())
+    return PackageIndex(base / "index", os.getpid())
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +78,12 @@ def lab_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session", autouse=True)
 def watch(lab_running: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretWatch]:
-    """Looks for the token while the tests run."""
-    base = tmp_path_factory.getbasetemp()
-    everything = base.parent if base.name.startswith("popen-") else base  # the folders of all workers
-    with SecretWatch(everything, TOKEN) as running:
+    """Looks for the token while the tests run and, after the last one, in all that they left but config.env."""
+    root = tmp_path_factory.getbasetemp()
+    with SecretWatch(root, TOKEN) as running:
         yield running
+    spilt = [*running.seen, *map(str, files_with(TOKEN, [root])), *jobs_with(TOKEN, lab_running)]
+    assert spilt == [], "tests have spilt the token"
 
 
 @pytest.fixture

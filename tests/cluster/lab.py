@@ -78,13 +78,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout: float, note: Callable[[], str] = str) -> None:
-    """Wait until a condition holds; say what was waited for when it never does."""
+def wait_for(
+    condition: Callable[[], object], what: str, timeout: float, note: Callable[[], str] = str, *, every: float = 0.1
+) -> None:
+    """Wait until a condition holds, asked so often (seconds); say what was waited for when it never does."""
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"after {timeout:.0f} s still not: {what}\n{note()}")
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 class Lab:
@@ -148,7 +150,7 @@ class Lab:
             f"SlurmctldHost={socket.gethostname()}(127.0.0.1)",
             f"SlurmctldPort={ports[0]}",
             "AuthType=auth/munge",
-            f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # how long a requeued job waits
+            f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # so long a requeued job waits: as a rule two minutes
             "ProctrackType=proctrack/linuxproc",
             "TaskPlugin=task/none",
             "SelectType=select/cons_tres",
@@ -298,12 +300,13 @@ class Lab:
             f"job {job} in {sorted(states)}",
             timeout,
             lambda: str(self.job(job)),
+            every=0.3,  # each question is a program of its own
         )
         return self.job(job)["JobState"]
 
     def wait_all(self, timeout: float = 300) -> dict[int, str]:
         """Wait until no job is queued or running, and give all states."""
-        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", timeout, lambda: str(self.jobs()))
+        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", timeout, lambda: str(self.jobs()), every=0.3)
         return self.jobs()
 
     def clear(self) -> None:
@@ -318,10 +321,6 @@ class Lab:
             self.folder,
         )
         wait_for(lambda: {node.name for node in self.nodes} <= self._idle(), "all nodes idle", 60, self._logs)
-
-    def start_requeued(self, job: int) -> None:
-        """Let a requeued job start now, as an operator may: Slurm holds it back for two minutes."""
-        self.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], self.folder)
 
 
 def _parents(process: psutil.Process) -> list[psutil.Process]:

@@ -40,7 +40,7 @@ class Project:
         self.env = {
             "HF_ENDPOINT": hub.endpoint,
             "PYPI_MIRROR": index.url,
-            "UV_CACHE_DIR": str(ROOT / ".cache" / "uv"),
+            "UV_CACHE_DIR": str(index.cache),
             "NUM_GPUS": "2",
             **SHORT,
         }

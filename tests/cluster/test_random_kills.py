@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.lab import ENDED, wait_for
 from tests.cluster.project import Project
+from tests.cluster.test_setup_faults import Record
 from tests.cluster.test_setup_interruptions import kill_hard
 
 SEED = int(os.environ.get("KILL_SEED", "1"))
@@ -49,8 +50,9 @@ def assert_no_half_is_taken_for_a_whole(project: Project, undisturbed: dict[str,
 
 @pytest.mark.timeout(3600)
 @pytest.mark.fault("random kills", "pipeline", "survived")
-def test_killed_at_random_moments_it_still_ends_with_the_same_weights(unprepared: Project) -> None:
+def test_killed_at_random_moments_it_still_ends_with_the_same_weights(unprepared: Project, record_property: Record) -> None:
     project = unprepared
+    record_property("cases", KILLS)
     jobs = pipeline(project)
     started = time.monotonic()
     assert [project.lab.wait(job, 300) for job in jobs] == ["COMPLETED", "COMPLETED"], project.log()

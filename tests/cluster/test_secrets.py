@@ -1,4 +1,7 @@
-"""After all other cluster tests: the token stands in config.env, which only its owner can read, and nowhere else."""
+"""The token stands in config.env, which only its owner can read, and nowhere else.
+
+Command lines, logs, projects and what Slurm keeps are searched when the last test has ended: `watch` in conftest.py.
+"""
 
 import stat
 
@@ -6,27 +9,14 @@ import pytest
 
 from diffueraser_docs.facts import VERSIONS
 from tests.cluster.conftest import Finished
-from tests.cluster.lab import Lab
-from tests.cluster.secrets import SecretWatch, files_with, jobs_with, published
+from tests.cluster.secrets import SecretWatch, files_with, published
 from tests.hub import TOKEN
 
 
-def test_the_watch_has_looked(watch: SecretWatch, finished: Finished) -> None:
+def test_the_watch_looks_while_pipelines_run(watch: SecretWatch, finished: Finished) -> None:
     assert all(finished[version].steps for version in VERSIONS), "the case needs pipelines that ran"
     assert watch.samples > 100
-
-
-def test_no_command_line_and_no_script_in_slurms_spool_held_it(watch: SecretWatch) -> None:
     assert watch.seen == set()
-
-
-def test_no_log_no_file_of_a_project_and_nothing_that_slurm_keeps_holds_it(watch: SecretWatch) -> None:
-    assert [str(path.relative_to(watch.root)) for path in files_with(TOKEN, [watch.root])] == []
-
-
-def test_scontrol_does_not_show_it(lab_running: Lab) -> None:
-    assert lab_running.jobs(), "the case needs jobs"
-    assert jobs_with(TOKEN, lab_running) == []
 
 
 def test_nothing_that_is_published_holds_it() -> None:

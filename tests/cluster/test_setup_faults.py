@@ -88,7 +88,7 @@ def replaced(path: Path, content: bytes | None) -> Iterator[None]:
             "renamed",
             {},
             [{"match": f"/{CODE}/", "kind": "renamed"}],
-            rf"no repository {CODE} on the Hub \(404\).* set HF_ORG in config.env",
+            rf"no repository {CODE} on the Hub that this HF_TOKEN can see \(404\).* set HF_ORG in config.env",
         ),
         ("other organisation", {"HF_ORG": "nobody"}, [], r"no repository nobody/.* set HF_ORG"),
     ],

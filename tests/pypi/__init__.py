@@ -9,8 +9,6 @@ import time
 import urllib.request
 import zipfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from filelock import FileLock
 
@@ -86,34 +84,33 @@ def _build_wheelhouse() -> Path:
 
 
 class PackageIndex:
-    """Serves the wheelhouse; `url` is what PYPI_MIRROR holds."""
+    """Serves the wheelhouse; `url` is what PYPI_MIRROR holds, `cache` where uv keeps what it has unpacked.
 
-    def __init__(self) -> None:
-        self.port = free_ports(1)[0]
-        self.url = f"http://127.0.0.1:{self.port}/simple"
+    Whoever names the same folder shares both: the first one starts the server, which ends with the process `owner`.
+    """
 
-    def __enter__(self) -> Self:
-        folder = build_wheelhouse()
-        command = [
-            sys.executable,
-            "-m",
-            "http.server",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--directory",
-            str(folder),
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"{self.url}/", timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return self
-        raise TimeoutError("the package index does not answer")
+    def __init__(self, folder: Path, owner: int) -> None:
+        self.cache = folder / "uv"
+        port_file = folder / "port"
+        wheelhouse = build_wheelhouse()
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            if not port_file.exists():
+                port = free_ports(1)[0]
+                _start(wheelhouse, port, owner)
+                port_file.write_text(str(port))
+        self.url = f"http://127.0.0.1:{port_file.read_text()}/simple"
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.process.kill()
-        self.process.wait()
+
+def _start(folder: Path, port: int, owner: int) -> None:
+    command = [sys.executable, "-m", "tests.pypi", str(folder), str(port), str(owner)]
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(command, cwd=HERE.parent.parent, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/simple/", timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError("the package index does not answer")

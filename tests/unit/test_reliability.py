@@ -17,6 +17,10 @@ import pytest
 def test_it(death, step, record_property):
     record_property("repeated_bytes", 1000 if death == "kill -9" else 0)
 
+@pytest.mark.fault("scancel", "download", "survived")
+def test_many(record_property):
+    record_property("cases", 30)
+
 def test_no_row():
     pass
 """
@@ -33,10 +37,10 @@ def inner(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_a_passing_run_writes_one_row_for_each_fault_and_step(inner: pytest.Pytester) -> None:
     inner.makepyfile(TESTS)
     result = inner.runpytest_inprocess("--reliability", "out.yaml", "-p", "no:xdist")
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
     found = Reliability.model_validate(yaml.safe_load((inner.path / "out.yaml").read_text()))
     rows = {(row.fault, row.step): (row.cases, row.repeated_bytes, row.repeated_steps) for row in found.results}
-    assert rows == {("kill -9", "download"): (2, 1000, None), ("scancel", "download"): (1, 0, None)}
+    assert rows == {("kill -9", "download"): (2, 1000, None), ("scancel", "download"): (31, 0, None)}
 
 
 def test_a_run_with_a_failure_writes_nothing(inner: pytest.Pytester) -> None:
