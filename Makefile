@@ -6,8 +6,8 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 # A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
-# spent in waiting, for Slurm and for time limits: three workers keep two cores busy.
-SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# spent in waiting, for Slurm and for time limits: four workers keep two cores busy.
+SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: docs render check serve test test-fast mutation bench reliability kills lint format lock clean
@@ -31,13 +31,13 @@ test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
-	$(BIN)/pytest --numprocesses=auto -m "not cluster and not browser and not network and not slow"
+	$(BIN)/pytest --numprocesses=auto -m "not network and not slow" tests/unit
 
 mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT slips of each kind, each must be caught
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
 reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, and thirty random kills, for the page Reliability
-	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE) -m fault --reliability diffueraser_docs/facts/reliability.yaml
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE) -m fault --reliability=diffueraser_docs/facts/reliability.yaml tests
 	$(MAKE) docs
 
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)

@@ -13,6 +13,23 @@ from diffueraser_docs.facts import facts
 
 LOOK_AT_ONE_RUN = tuple(f"tests/cluster/test_{name}.py" for name in ("end_to_end", "paths", "readme_commands", "secrets"))
 """Files whose fixture `finished` takes minutes."""
+LONG = (
+    "test_training_interruptions.py",
+    "test_setup_interruptions.py",
+    "test_setup_faults.py",
+    "test_training.py",
+    "test_training_stops.py",
+    "test_end_to_end.py",
+    "test_paths.py",
+    "test_secrets.py",
+    "test_readme_commands.py",
+    "test_launcher.py",
+    "test_random_kills.py",
+    "test_newcomer.py",
+    "test_mutations.py",
+    "test_setup_steps.py",
+)
+"""The longest files first; what is short fills up the end."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +52,7 @@ def row_of(item: pytest.Item) -> dict[str, str] | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     known = facts().faults
     for item in items:
         row = row_of(item)
@@ -80,7 +98,7 @@ class FaultMatrix:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the matrix, whole or not at all, when every fault was survived."""
-        if exitstatus or hasattr(session.config, "workerinput"):
+        if exitstatus or not self.rows or hasattr(session.config, "workerinput"):
             return
         found = {
             "source": "make reliability",

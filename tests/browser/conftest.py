@@ -1,11 +1,13 @@
 """The site, built once; one Chromium for all tests; every page is watched for errors and requests to other hosts."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from filelock import FileLock
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -24,12 +26,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site."""
-    folder = tmp_path_factory.mktemp("site")
-    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
-    config.plugins.on_startup(command="build", dirty=False)
-    build(config)
-    return folder
+    """The built site, one for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(shared / "site.lock"):
+        if not (shared / "site").exists():
+            part = shared / "site.part"
+            config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(part), strict=True)
+            config.plugins.on_startup(command="build", dirty=False)
+            build(config)
+            part.rename(shared / "site")
+    return shared / "site"
 
 
 @pytest.fixture(scope="session")

@@ -18,29 +18,13 @@ from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 from tests.trainer import build_repositories
 
-# Files that take minutes, the longest first; what is short fills up the end.
-LONG = (
-    "test_training_interruptions.py",
-    "test_training_stops.py",
-    "test_end_to_end.py",
-    "test_paths.py",
-    "test_secrets.py",
-    "test_readme_commands.py",
-    "test_training.py",
-    "test_setup_interruptions.py",
-    "test_setup_faults.py",
-    "test_launcher.py",
-    "test_random_kills.py",
-)
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder runs on the lab, long files first."""
+    """Everything in this folder runs on the lab."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +112,7 @@ class _Prepared(dict[str, Project]):
         project.two_edits(version)
         state = project.run("01_setup.sbatch", "training")
         assert state == "COMPLETED", project.log()
+        index.keep_bytecode(project.environment)
         self[version] = project
         return project
 
@@ -156,6 +141,7 @@ def environment_built(
     project.copy_scripts()
     project.two_edits("non-prompt")
     assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
+    index.keep_bytecode(project.environment)
     return project
 
 

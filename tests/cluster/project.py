@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffueraser_docs.check import code_blocks
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from tests.cluster.lab import Lab
 from tests.hub import TOKEN, Hub
@@ -78,6 +79,11 @@ class Project:
     def run(self, *arguments: str, timeout: float = 240, **env: str) -> str:
         """Submit a script, wait for its end, give its final state."""
         return self.lab.wait(self.sbatch(*arguments, **env), timeout)
+
+    @property
+    def environment(self) -> Path:
+        """The training environment."""
+        return self.folder / "environments" / facts().environment.name
 
     def root(self, version: str) -> Path:
         """Where a version's code and weights are."""

@@ -62,10 +62,12 @@ def test_two_edits_and_one_command(finished: Finished, version: str) -> None:
     assert steps_trained(project.log()) == before
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_steps_by_hand(new_project: NewProject, version: str) -> None:
+def test_steps_by_hand(new_project: NewProject) -> None:
+    version = VERSIONS[-1]
     project = new_project(version)
     assert project.run("01_setup.sbatch") == "COMPLETED", project.log()
-    assert project.run("--gres=gpu:2", "--cpus-per-task=12", "--mem=8G", "02_train.sbatch") == "COMPLETED", project.log()
+    assert project.run("--gres=gpu:1", "--cpus-per-task=6", "--mem=8G", "02_train.sbatch", NUM_GPUS="1") == "COMPLETED", (
+        project.log()
+    )
     assert_weights(project, version)
     assert (project.folder / "DiffuEraser_downloads" / "DPO-dataset" / "davis_bear" / "meta.json").is_file()

@@ -251,7 +251,7 @@ def test_slurm_that_does_not_count_gpus(cluster: Callable[..., Project], ready: 
     project = ready("non-prompt")
     project.lab = elsewhere.lab
     try:
-        result = project.bash("setup_and_train.sbatch", DPO_DATASET="no")
+        result = project.bash("setup_and_train.sbatch", DPO_DATASET="no", STAGE="1")
         assert "Slurm does not count GPUs" in result.stdout, result.stderr
         train = int(re.findall(r"GPUs\) job (\d+)", result.stdout)[0])
         assert project.lab.job(train)["OverSubscribe"] == "NO"
@@ -264,7 +264,7 @@ def test_slurm_that_does_not_count_gpus(cluster: Callable[..., Project], ready: 
 def test_environment_overrides_one_submission_and_weights_are_uploaded(ready: Callable[..., Project]) -> None:
     project = ready("non-prompt")
     project.edit(UPLOAD_REPO="collaborator/weights", DPO_DATASET="no")
-    result = project.bash("setup_and_train.sbatch", STAGE2_MAX_TRAIN_STEPS="3")
+    result = project.bash("setup_and_train.sbatch", STAGE2_MAX_TRAIN_STEPS="3", NUM_GPUS="1")
     assert result.returncode == 0, result.stderr
     jobs = [int(job) for job in re.findall(r"job (\d+)", result.stdout)]
     assert len(jobs) == 3, result.stdout

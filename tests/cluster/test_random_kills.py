@@ -22,10 +22,11 @@ def pipeline(project: Project) -> list[int]:
     train = project.sbatch(
         f"--dependency=afterok:{setup}",
         "--kill-on-invalid-dep=yes",
-        "--gres=gpu:2",
-        "--cpus-per-task=6",
+        "--gres=gpu:1",
+        "--cpus-per-task=3",
         "--mem=8G",
         "02_train.sbatch",
+        NUM_GPUS="1",
     )
     return [setup, train]
 

@@ -1,16 +1,17 @@
 """Every command that a README or a page of the site shows is typed, in order, and does what it says."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 
 from diffueraser_docs.facts import VERSIONS, facts
 from diffueraser_docs.render import READMES
 from tests.cluster.conftest import Finished
+from tests.cluster.lab import Lab
 from tests.cluster.pages import Command, block_commands, inline_commands, page_texts
 from tests.cluster.project import Project
 from tests.cluster.walk import NOT_TYPED, walk
+from tests.hub import Hub
 
 TEXTS = page_texts()
 SITE = {name: text for name, text in TEXTS.items() if name not in READMES.values()}
@@ -46,7 +47,22 @@ def inline() -> list[Command]:
 WALKS = walks()
 
 
-def test_what_is_not_typed_is_four_commands_each_with_its_reason() -> None:
+@pytest.fixture(scope="module")
+def set_up(projects_set_up: dict[str, Project]) -> Project:
+    """A folder after setup and before training."""
+    projects_set_up["non-prompt"].forget_training()
+    return projects_set_up["non-prompt"]
+
+
+@pytest.fixture
+def project(set_up: Project, lab: Lab, hub: Hub) -> Project:
+    """A reader's folder: what the commands of one page have trained is there when the next page is read."""
+    set_up.copy_scripts()
+    set_up.two_edits("non-prompt")
+    return set_up
+
+
+def test_what_is_not_typed_is_a_short_list_with_a_reason_each() -> None:
     assert len(NOT_TYPED) == 7, "the list of commands that no test types has grown: is there really no way to type them?"
     assert all(len(reason.split()) > 4 for reason in NOT_TYPED.values())
 
@@ -73,14 +89,14 @@ def test_a_readme_walked_from_top_to_bottom_ends_with_the_weights(finished: Fini
 
 
 @pytest.mark.parametrize("page", WALKS)
-def test_the_commands_of_a_page_of_the_site_do_what_they_say(ready: Callable[..., Project], page: str) -> None:
-    steps = walk(ready("non-prompt"), WALKS[page], "non-prompt", "en")
+def test_the_commands_of_a_page_of_the_site_do_what_they_say(project: Project, page: str) -> None:
+    steps = walk(project, WALKS[page], "non-prompt", "en")
     assert [step.problem() for step in steps if step.problem()] == []
 
 
 @pytest.mark.parametrize("command", inline(), ids=lambda command: re.sub(r"\W+", "-", command.text))
-def test_a_command_in_running_text_does_what_it_says(ready: Callable[..., Project], command: Command) -> None:
-    steps = walk(ready("non-prompt"), [command], "non-prompt", "en")
+def test_a_command_in_running_text_does_what_it_says(project: Project, command: Command) -> None:
+    steps = walk(project, [command], "non-prompt", "en")
     assert [step.problem() for step in steps if step.problem()] == []
 
 
@@ -100,7 +116,7 @@ def test_every_prefix_of_upstream_is_replaced_and_none_is_left(finished: Finishe
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_real_accelerate_loads_the_configuration_back(finished: Finished, version: str) -> None:
     project = finished[version].project
-    python = project.folder / "environments" / facts().environment.name / "bin" / "python"
+    python = project.environment / "bin" / "python"
     file = project.root(version) / "accelerate_config.yaml"
     result = project.lab.run([str(python), "-c", LOAD_BACK, str(file)], project.folder)
     assert result.returncode == 0, result.stderr

@@ -363,7 +363,7 @@ def test_conda_that_fails_or_is_missing_says_what_to_set(unprepared: Project, tm
             ({"ENV_TOOL": "conda"}, "no conda here. .*ENV_TOOL=uv"),
         ):
             marker.unlink(missing_ok=True)
-            kept = unprepared.folder / "environments" / facts().environment.name
+            kept = unprepared.environment
             kept.rename(tmp_path / "kept")
             assert setup(unprepared, **env) == "FAILED"
             assert re.search(said, unprepared.log()), unprepared.log()

@@ -54,14 +54,14 @@ def test_a_rank_is_killed_or_hangs(project: Project, undisturbed: Undisturbed, h
 
 @pytest.mark.fault("scancel", "stage 1", "survived")
 def test_scancel_is_the_end_until_it_is_submitted_again(project: Project, undisturbed: Undisturbed) -> None:
-    whole = undisturbed()
-    job = submit(project, **SLOW)
+    whole = undisturbed(2)
+    job = submit(project, gpus=2, **SLOW)
     wait_for_step(project, INTERVAL + 1)
     project.lab.run(["scancel", str(job)], project.folder)
     assert project.lab.wait(job, 60) == "CANCELLED"
     wait_for(lambda: not trainers(project), "no trainer is left", 30)
     assert len(starts(project)) == 1, "it was started again"
-    assert train(project, STAGE="1") == "COMPLETED", log(project)
+    assert train(project, gpus=2, STAGE="1") == "COMPLETED", log(project)
     assert starts(project)[-1] >= INTERVAL
     assert project.weights("non-prompt") == whole
 

@@ -29,10 +29,12 @@ def weights_to_upload(project: Project) -> None:
     (folder / "weights.json").write_text('{"step": 1}')
 
 
+# A command that trains with other settings than config.env begins with nothing, and leaves nothing to those after it.
+OWN_SETTINGS = r"(STAGE\w*|NUM_GPUS)="
 # What a command finds when a person types it where the page says so.
 Before = Callable[[Project], object]
 BEFORE: list[tuple[str, Before]] = [
-    (r"STAGE\w*=", lambda project: project.forget_training()),
+    (OWN_SETTINGS, lambda project: project.forget_training()),
     (
         r"setup_and_train\.sbatch cancel$",
         lambda project: project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9"),
@@ -86,4 +88,6 @@ def walk(project: Project, commands: Sequence[Command], version: str, readme: st
             status, printed = shell.type(command.text)
             states = project.lab.wait_all(300)
             steps.append(Step(command, status, printed, {job: state for job, state in states.items() if job not in known}))
+            if re.search(OWN_SETTINGS, command.text):
+                project.forget_training()
     return steps

@@ -100,6 +100,23 @@ class PackageIndex:
                 _start(wheelhouse, port, owner)
                 port_file.write_text(str(port))
         self.url = f"http://127.0.0.1:{port_file.read_text()}/simple"
+        self.lock = FileLock(folder / "lock")
+
+    def keep_bytecode(self, environment: Path) -> None:
+        """Put what Python has compiled in an environment into uv's cache, once: the next environments are linked from there."""
+        packages = next(environment.glob("lib/python*/site-packages"))
+        done = self.cache / "bytecode-is-kept"
+        with self.lock:
+            if done.exists():
+                return
+            for wheel in (self.cache / "archive-v0").iterdir():
+                for folder in {path.parent for path in wheel.rglob("*.py")}:
+                    compiled = packages / folder.relative_to(wheel) / "__pycache__"
+                    if compiled.is_dir() and not (folder / "__pycache__").exists():
+                        part = folder / "__pycache__.part"  # another worker may link this folder now
+                        shutil.copytree(compiled, part)
+                        part.rename(folder / "__pycache__")
+            done.touch()
 
 
 def _start(folder: Path, port: int, owner: int) -> None:

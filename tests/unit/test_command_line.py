@@ -53,6 +53,7 @@ def test_without_a_command_the_usage_is_shown() -> None:
     assert "render | check | verify-hub" in result.stderr
 
 
+@pytest.mark.slow
 def test_check_is_content_with_what_is_committed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     assert capsys.readouterr().out == "scripts, READMEs and pages are in order\n"

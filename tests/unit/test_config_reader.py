@@ -214,6 +214,7 @@ def spoil(edits: list[tuple[int, str, int]]) -> bytes:
     return text.encode()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=100,
     deadline=None,

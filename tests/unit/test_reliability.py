@@ -1,5 +1,7 @@
 """The fault matrix: what a marked test that passed becomes, and what of it is shown."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import yaml
 
 from diffueraser_docs.facts import LANGUAGES, Reliability, facts
 from diffueraser_docs.macros import PageMacros
+from diffueraser_docs.render import ROOT
 
 pytest_plugins = ["pytester"]
 TESTS = """
@@ -47,6 +50,17 @@ def test_a_run_with_a_failure_writes_nothing(inner: pytest.Pytester) -> None:
     inner.makepyfile(TESTS + "\ndef test_broken():\n    raise AssertionError\n")
     inner.runpytest_inprocess("--reliability", "out.yaml", "-p", "no:xdist")
     assert not (inner.path / "out.yaml").exists()
+
+
+@pytest.mark.slow
+def test_make_reliability_finds_the_marked_tests(tmp_path: Path) -> None:
+    shown = subprocess.run(["make", "--dry-run", "reliability"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in shown.splitlines() if "--reliability=" in line)
+    line = re.sub("--reliability=[^ ]*", f"--reliability={tmp_path}/out.yaml", line)
+    found = subprocess.run(["bash", "-c", f"{line} --collect-only -q"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "test_random_kills.py" in found.stdout
+    assert not (tmp_path / "out.yaml").exists(), "nothing ran: there is nothing to write"
 
 
 def test_a_fault_without_words_is_an_error(inner: pytest.Pytester) -> None:

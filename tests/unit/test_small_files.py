@@ -95,6 +95,7 @@ def test_a_file_cut_off_by_a_kill_is_fetched_again_and_no_other(tmp_path: Path, 
     assert list(hub.payload()) == [f"{REPOSITORY}/davis_0000/gt_frames/0.jpg"]
 
 
+@pytest.mark.slow
 def test_a_rate_limit_is_heeded_by_every_connection(tmp_path: Path, hub: Hub) -> None:
     hub.set_faults({"match": "/resolve/", "kind": "limit", "value": 30, "retry_after": 1})
     folder, _ = fetched(tmp_path, hub)
@@ -168,6 +169,7 @@ def test_what_is_not_as_the_hub_holds_it_is_found_with_the_tools_that_are_there(
     assert found == {*spoiled, "davis_0001/masks/0.png", "davis_0001/empty.json"}
 
 
+@pytest.mark.slow
 def test_the_token_stands_on_no_command_line(tmp_path: Path, hub: Hub) -> None:
     hub.set_faults({"match": "/cdn/.*/0.jpg", "kind": "stall", "value": 2, "count": 1})
     look = "for i in {1..25}; do ps -wweo args >>seen; sleep 0.1; done"
