@@ -549,6 +549,8 @@ class Machine(Fact):
     """10^9 bytes."""
     disk: str
     """File system and kind of the disk."""
+    load: float | None = None
+    """Load average of the last minute before the run began; well above 0 something else ran. None: not recorded."""
     versions: dict[str, str]
 
 

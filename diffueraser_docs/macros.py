@@ -39,8 +39,8 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
     "machine": {"en": ["Machine", ""], "zh": ["测试机器", ""]},
 }
 MACHINE = {
-    "en": ["processor", "cores", "memory", "disk", "date", "duration of the run"],
-    "zh": ["处理器", "核数", "内存", "磁盘", "日期", "测量总时长"],
+    "en": ["processor", "cores", "memory", "disk", "load average before the run", "date", "duration of the run"],
+    "zh": ["处理器", "核数", "内存", "磁盘", "测量前的平均负载", "日期", "测量总时长"],
 }
 MET = {"en": {True: "✅ yes", False: "❌ no", None: "–"}, "zh": {True: "✅ 是", False: "❌ 否", None: "–"}}
 AGAINST = {"en": "against", "zh": "对比"}
@@ -258,6 +258,7 @@ class PageMacros:
             str(machine.cores),
             f"{machine.memory_gb:g} GB",
             machine.disk,
+            "–" if machine.load is None else f"{machine.load:.2f}",
             str(found.date),
             f"{found.seconds} s",
         ]

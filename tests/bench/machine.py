@@ -59,5 +59,6 @@ def describe(folder: Path) -> Machine:
         cores=psutil.cpu_count() or 1,
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
         disk=disk_of(folder),
+        load=round(psutil.getloadavg()[0], 2),
         versions=versions,
     )

@@ -16,7 +16,7 @@ from tests.bench.machine import cpu_name, first_number, version
 from tests.hub import TOKEN, Hub
 from tests.hub.server import Fault
 
-MACHINE = Machine(cpu="a processor", cores=2, memory_gb=25.2, disk="ext4", versions={"bash": "5.2"})
+MACHINE = Machine(cpu="a processor", cores=2, memory_gb=25.2, disk="ext4", load=0.42, versions={"bash": "5.2"})
 
 
 def goal(name: str = "speed", limits: Mapping[str, float] | None = None) -> Goal:
@@ -121,6 +121,12 @@ def test_the_page_shows_every_goal_in_both_languages(language: str, words: tuple
     for word in words:
         assert word in tables
     assert facts().measurements.machine.cpu in macros.machine_table()
+
+
+def test_the_load_before_the_run_is_told() -> None:
+    measurements = facts().measurements.model_copy(update={"machine": MACHINE})
+    table = PageMacros(facts().model_copy(update={"measurements": measurements}), "en", {}).machine_table()
+    assert "| load average before the run | 0.42 |" in table
 
 
 def test_the_machine_is_told_by_what_the_system_says() -> None:
