@@ -29,16 +29,19 @@ def weights_to_upload(project: Project) -> None:
     (folder / "weights.json").write_text('{"step": 1}')
 
 
+def jobs_to_cancel(project: Project) -> None:
+    """What cancel looks for: jobs, of which training waits for a setup that does not come to its end."""
+    project.forget_training()
+    project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9")
+
+
 # A command that trains with other settings than config.env begins with nothing, and leaves nothing to those after it.
 OWN_SETTINGS = r"(STAGE\w*|NUM_GPUS)="
 # What a command finds when a person types it where the page says so.
 Before = Callable[[Project], object]
 BEFORE: list[tuple[str, Before]] = [
     (OWN_SETTINGS, lambda project: project.forget_training()),
-    (
-        r"setup_and_train\.sbatch cancel$",
-        lambda project: project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9"),
-    ),
+    (r"setup_and_train\.sbatch cancel$", jobs_to_cancel),
     (r"01_setup\.sbatch upload$", weights_to_upload),
 ]
 
