@@ -18,6 +18,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("mutations") / "checkout")
 
 
+@pytest.mark.slow  # what check does not name is shown to the fast tests themselves
 @pytest.mark.parametrize("kind", [kind for kind in QUICK if kind.name not in BY_TESTS], ids=lambda kind: kind.name)
 def test_a_slip_is_named_by_check_or_a_fast_test(bench: Bench, kind: Kind) -> None:
     made = mutants(kind, EACH, seed=8)
