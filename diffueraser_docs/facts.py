@@ -86,13 +86,20 @@ class Group(Fact):
 def check_entries(groups: Iterable[Group], entries: Iterable[tuple[str, str]]) -> None:
     """Raise ValueError when an entry, given as its name and its group, stands twice or in no group that is known."""
     known = {group.name for group in groups}
-    seen: set[str] = set()
+    entries = list(entries)
+    check_once(name for name, _ in entries)
     for name, group in entries:
+        if group not in known:
+            raise ValueError(f"{name}: unknown group {group!r}")
+
+
+def check_once(names: Iterable[str]) -> None:
+    """Raise ValueError when a name stands twice."""
+    seen: set[str] = set()
+    for name in names:
         if name in seen:
             raise ValueError(f"{name} stands twice")
         seen.add(name)
-        if group not in known:
-            raise ValueError(f"{name}: unknown group {group!r}")
 
 
 class Configuration(Fact):
@@ -181,10 +188,7 @@ class Training(Fact):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_entries(self.groups, [(parameter.flag, parameter.group) for parameter in self.parameters])
-        flags = {parameter.flag for parameter in self.parameters}
-        for fixed in self.fixed:
-            if fixed.flag in flags:
-                raise ValueError(f"{fixed.flag} stands twice")
+        check_once([parameter.flag for parameter in self.parameters] + [fixed.flag for fixed in self.fixed])
         for parameter in self.parameters:
             for effect in (parameter.memory, parameter.speed):
                 if effect not in self.effects:

@@ -32,6 +32,13 @@ LONG = (
 """The longest files first; what is short fills up the end."""
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run that all workers have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--reliability", metavar="FILE", help="write what was survived into a file of facts")
 

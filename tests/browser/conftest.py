@@ -1,6 +1,5 @@
 """The site, built once; one Chromium for all tests; every page is watched for errors and requests to other hosts."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site_folder(shared: Path) -> Path:
     """The built site, one for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with FileLock(shared / "site.lock"):
         if not (shared / "site").exists():
             part = shared / "site.part"

@@ -28,12 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def index(tmp_path_factory: pytest.TempPathFactory) -> PackageIndex:
-    """The package index, and uv's cache of it: one for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return PackageIndex(base.parent / "index", os.getppid())
-    return PackageIndex(base / "index", os.getpid())
+def index(shared: Path) -> PackageIndex:
+    """The package index, and uv's cache of it: one for all workers, as long as the process lives that started them."""
+    return PackageIndex(shared / "index", os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid())
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,14 @@ import pytest
 
 from diffueraser_docs.facts import VERSIONS
 from tests.cluster.conftest import Finished
+from tests.cluster.lab import Lab
 from tests.cluster.secrets import SecretWatch, files_with, published
 from tests.hub import TOKEN
 
 
-def test_the_watch_looks_while_pipelines_run(watch: SecretWatch, finished: Finished) -> None:
+def test_the_watch_looks_while_pipelines_run(watch: SecretWatch, lab_running: Lab, finished: Finished) -> None:
     assert all(finished[version].steps for version in VERSIONS), "the case needs pipelines that ran"
+    assert lab_running.jobs(), "the case needs jobs"
     assert watch.samples > 100
     assert watch.seen == set()
 

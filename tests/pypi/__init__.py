@@ -5,14 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
 from filelock import FileLock
 
-from tests.cluster.lab import free_ports
+from tests.cluster.lab import free_ports, wait_for
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"
@@ -91,16 +90,16 @@ class PackageIndex:
 
     def __init__(self, folder: Path, owner: int) -> None:
         self.cache = folder / "uv"
+        self.lock = FileLock(folder / "lock")
         port_file = folder / "port"
         wheelhouse = build_wheelhouse()
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock"):
+        with self.lock:
             if not port_file.exists():
                 port = free_ports(1)[0]
                 _start(wheelhouse, port, owner)
                 port_file.write_text(str(port))
         self.url = f"http://127.0.0.1:{port_file.read_text()}/simple"
-        self.lock = FileLock(folder / "lock")
 
     def keep_bytecode(self, environment: Path) -> None:
         """Put what Python has compiled in an environment into uv's cache, once: the next environments are linked from there."""
@@ -123,11 +122,12 @@ def _start(folder: Path, port: int, owner: int) -> None:
     command = [sys.executable, "-m", "tests.pypi", str(folder), str(port), str(owner)]
     quiet = subprocess.DEVNULL
     subprocess.Popen(command, cwd=HERE.parent.parent, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/simple/", timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the package index does not answer")
+    wait_for(lambda: _answers(f"http://127.0.0.1:{port}/simple/"), "the package index answers", 10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=1).close()
+    except OSError:
+        return False
+    return True

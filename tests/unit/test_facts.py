@@ -33,6 +33,7 @@ WRONG: list[tuple[str, str | re.Pattern[str], str, str]] = [
     ("training.yaml", "flag: nframes", "flag: NFrames", "parameters.3.flag: String should match"),
     ("training.yaml", "group: memory\n", "group: memmory\n", "unknown group 'memmory'"),
     ("training.yaml", "flag: seed", "flag: nframes", "nframes stands twice"),
+    ("training.yaml", "flag: output_dir", "flag: logging_dir", "logging_dir stands twice"),
     ("hub.yaml", "role: dpo", "role: dop", "repositories.3.role: Input should be"),
     ("hub.yaml", "role: dpo", "role: extra", "repositories: 0 play the role 'dpo', exactly one must"),
     (
