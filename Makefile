@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 # spent in waiting, for Slurm and for time limits: four workers keep two cores busy.
 SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 export NO_MKDOCS_2_WARNING := 1
+# What Python has compiled is kept: every test that starts a program would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: docs render check serve test test-fast mutation bench reliability kills lint format lock clean
 

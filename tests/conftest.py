@@ -14,20 +14,18 @@ from diffueraser_docs.facts import facts
 LOOK_AT_ONE_RUN = tuple(f"tests/cluster/test_{name}.py" for name in ("end_to_end", "paths", "readme_commands", "secrets"))
 """Files whose fixture `finished` takes minutes."""
 LONG = (
-    "test_training_interruptions.py",
-    "test_setup_interruptions.py",
-    "test_setup_faults.py",
-    "test_training.py",
-    "test_training_stops.py",
-    "test_end_to_end.py",
-    "test_paths.py",
-    "test_secrets.py",
-    "test_readme_commands.py",
-    "test_launcher.py",
-    "test_random_kills.py",
-    "test_newcomer.py",
-    "test_mutations.py",
-    "test_setup_steps.py",
+    "tests/cluster/test_training_interruptions.py",
+    "tests/cluster/test_setup_interruptions.py",
+    "tests/cluster/test_training.py",
+    "tests/cluster/test_setup_faults.py",
+    *LOOK_AT_ONE_RUN,
+    "tests/cluster/test_training_stops.py",
+    "tests/browser/test_pages.py",
+    "tests/cluster/test_launcher.py",
+    "tests/cluster/test_random_kills.py",
+    "tests/unit/test_newcomer.py",
+    "tests/browser/test_builder.py",
+    "tests/unit/test_mutations.py",
 )
 """The longest files first; what is short fills up the end."""
 
@@ -48,6 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(FaultMatrix(Path(path)))
 
 
+def file_of(nodeid: str) -> str:
+    """The file of a test."""
+    return nodeid.split("::", maxsplit=1)[0]
+
+
 def row_of(item: pytest.Item) -> dict[str, str] | None:
     """Fault, step and outcome that a test's marker names; parameters stand in braces, the case's id as {id}."""
     marker = item.get_closest_marker("fault")
@@ -59,7 +62,7 @@ def row_of(item: pytest.Item) -> dict[str, str] | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    items.sort(key=lambda item: LONG.index(file_of(item.nodeid)) if file_of(item.nodeid) in LONG else len(LONG))
     known = facts().faults
     for item in items:
         row = row_of(item)
@@ -81,7 +84,7 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no 
     """Gives each worker whole files; those of LOOK_AT_ONE_RUN count as one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", maxsplit=1)[0]
+        file = file_of(nodeid)
         return LOOK_AT_ONE_RUN[0] if file in LOOK_AT_ONE_RUN else file
 
 

@@ -125,12 +125,13 @@ class Visit:
 def visit(browser: Browser, origin: str) -> Iterator[Callable[[str, str], Visit]]:
     """Looks at a page once, for all tests."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce")
+    watched = watch(context.new_page(), origin)
     seen: dict[tuple[str, str], Visit] = {}
 
     def look(name: str, language: str) -> Visit:
         if (name, language) in seen:
             return seen[name, language]
-        watched = watch(context.new_page(), origin)
+        watched.errors, watched.elsewhere = [], []
         page = watched.open(address(name, language))
         links = page.evaluate("() => [...document.links].map(a => a.href)")
         switch = page.evaluate("() => [...document.querySelectorAll('.md-header .md-select__link')].map(a => a.href)")
@@ -139,7 +140,6 @@ def visit(browser: Browser, origin: str) -> Iterator[Callable[[str, str], Visit]
         page.evaluate("document.body.setAttribute('data-md-color-scheme', 'slate')")
         dark = serious(page, ["color-contrast", "link-in-text-block"])
         found = page.locator("html").get_attribute("lang") or ""
-        page.close()
         seen[name, language] = Visit(found, links, switch, light, dark, watched.errors, watched.elsewhere)
         return seen[name, language]
 

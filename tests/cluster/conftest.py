@@ -88,51 +88,10 @@ def new_project(lab: Lab, hub: Hub, index: PackageIndex, tmp_path: Path) -> Call
 
 
 @pytest.fixture(scope="session")
-def projects_set_up(
-    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Project]:
-    """Folders in which setup has finished, made on first use."""
-    return _Prepared(lab_running, hub_server, index, tmp_path_factory)
-
-
-class _Prepared(dict[str, Project]):
-    def __init__(self, lab: Lab, hub: Hub, index: PackageIndex, folders: pytest.TempPathFactory) -> None:
-        super().__init__()
-        self.parts = (lab, hub, index)
-        self.folders = folders
-
-    def __missing__(self, version: str) -> Project:
-        lab, hub, index = self.parts
-        hub.set_faults()
-        project = Project(self.folders.mktemp(version), lab, hub, index)
-        project.copy_scripts()
-        project.two_edits(version)
-        state = project.run("01_setup.sbatch", "training")
-        assert state == "COMPLETED", project.log()
-        index.keep_bytecode(project.environment)
-        self[version] = project
-        return project
-
-
-@pytest.fixture
-def ready(lab: Lab, hub: Hub, projects_set_up: dict[str, Project]) -> Callable[[str], Project]:
-    """A folder after setup and before training, with config.env as the two edits left it."""
-
-    def get(version: str = "non-prompt") -> Project:
-        project = projects_set_up[version]
-        project.copy_scripts()
-        project.two_edits(version)
-        project.forget_training()
-        return project
-
-    return get
-
-
-@pytest.fixture(scope="session")
 def environment_built(
     lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """A folder whose tools and environment exist: what is left of setup takes seconds."""
+    """A folder whose tools and environment exist, for all tests and both versions: what is left of setup takes seconds."""
     hub_server.set_faults()
     project = Project(tmp_path_factory.mktemp("setup") / "project", lab_running, hub_server, index)
     project.copy_scripts()
@@ -143,11 +102,38 @@ def environment_built(
 
 
 @pytest.fixture
+def set_up(lab: Lab, hub: Hub, environment_built: Project) -> Callable[[str], Project]:
+    """A folder after setup, with config.env as the two edits left it, and with what was trained in it."""
+
+    def get(version: str = "non-prompt") -> Project:
+        project = environment_built
+        project.ask(hub)
+        project.copy_scripts()
+        project.two_edits(version)
+        if not (project.folder / ".state" / f"setup-{version}").exists():
+            assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
+        return project
+
+    return get
+
+
+@pytest.fixture
+def ready(set_up: Callable[[str], Project]) -> Callable[[str], Project]:
+    """A folder after setup and before training, with config.env as the two edits left it."""
+
+    def get(version: str = "non-prompt") -> Project:
+        project = set_up(version)
+        project.forget_training()
+        return project
+
+    return get
+
+
+@pytest.fixture
 def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:
     """A folder in which nothing is downloaded yet; tools and environment are there."""
     project = environment_built
-    project.hub = hub
-    project.env["HF_ENDPOINT"] = hub.endpoint
+    project.ask(hub)
     project.forget_setup()
     project.copy_scripts()
     project.two_edits("non-prompt")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,14 +80,18 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(
-    condition: Callable[[], object], what: str, timeout: float, note: Callable[[], str] = str, *, every: float = 0.1
+    condition: Callable[[], object], what: str, timeout: float, note: Callable[[], str] = str, *, costly: bool = False
 ) -> None:
-    """Wait until a condition holds, asked so often (seconds); say what was waited for when it never does."""
-    end = time.monotonic() + timeout
+    """Wait until a condition holds; say what was waited for when it never does.
+
+    A costly condition runs a program: it is asked the less often the longer it takes.
+    """
+    start = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        waited = time.monotonic() - start
+        if waited > timeout:
             raise TimeoutError(f"after {timeout:.0f} s still not: {what}\n{note()}")
-        time.sleep(every)
+        time.sleep(min(1, 0.2 + waited / 20) if costly else 0.1)
 
 
 class Lab:
@@ -114,8 +119,9 @@ class Lab:
     @property
     def env(self) -> dict[str, str]:
         """A user's clean environment: nothing of the developer's leaks into jobs."""
+        python = Path(sys.executable).resolve().parent  # itself, not what a version manager puts before it
         return {
-            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "PATH": f"{self.bin}:{python}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "USER": "collaborator",
             "LANG": "C.UTF-8",
@@ -136,7 +142,7 @@ class Lab:
         for node in self.nodes:
             self.start_node(node.name)
         names = {node.name for node in self.nodes}
-        wait_for(lambda: names <= self._idle(), "all nodes idle", 30, self._logs)
+        wait_for(lambda: names <= self._idle(), "all nodes idle", 30, self._logs, costly=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -300,19 +306,19 @@ class Lab:
             f"job {job} in {sorted(states)}",
             timeout,
             lambda: str(self.job(job)),
-            every=0.3,  # each question is a program of its own
+            costly=True,
         )
         return self.job(job)["JobState"]
 
     def wait_all(self, timeout: float = 300) -> dict[int, str]:
         """Wait until no job is queued or running, and give all states."""
-        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", timeout, lambda: str(self.jobs()), every=0.3)
+        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", timeout, lambda: str(self.jobs()), costly=True)
         return self.jobs()
 
     def clear(self) -> None:
         """Cancel every job and bring every node back."""
         self.run(["scancel", "--user=root"], self.folder)
-        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", 60, lambda: str(self.jobs()))
+        wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", 60, lambda: str(self.jobs()), costly=True)
         for node in self.nodes:
             if not psutil.pid_exists(self.daemons[f"slurmd-{node.name}"]):
                 self.start_node(node.name)
@@ -320,7 +326,7 @@ class Lab:
             ["scontrol", "update", f"NodeName={','.join(n.name for n in self.nodes)}", "State=RESUME"],
             self.folder,
         )
-        wait_for(lambda: {node.name for node in self.nodes} <= self._idle(), "all nodes idle", 60, self._logs)
+        wait_for(lambda: {node.name for node in self.nodes} <= self._idle(), "all nodes idle", 60, self._logs, costly=True)
 
 
 def _parents(process: psutil.Process) -> list[psutil.Process]:

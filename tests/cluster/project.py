@@ -4,12 +4,13 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from diffueraser_docs.check import code_blocks
-from diffueraser_docs.facts import facts
+from diffueraser_docs.facts import VERSIONS, facts
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from tests.cluster.lab import Lab
 from tests.hub import TOKEN, Hub
@@ -36,15 +37,14 @@ class Project:
     def __init__(self, folder: Path, lab: Lab, hub: Hub, index: PackageIndex) -> None:
         self.folder = folder
         self.lab = self.home_lab = lab
+        # Where this machine's stand-ins are; a collaborator behind a mirror sets PYPI_MIRROR and HF_ENDPOINT.
+        self.env = {"PYPI_MIRROR": index.url, "UV_CACHE_DIR": str(index.cache), "NUM_GPUS": "2", **SHORT}
+        self.ask(hub)
+
+    def ask(self, hub: Hub) -> None:
+        """Download from this Hub from now on."""
         self.hub = hub
-        # Where this machine's stand-ins are; a collaborator behind a mirror sets the first two.
-        self.env = {
-            "HF_ENDPOINT": hub.endpoint,
-            "PYPI_MIRROR": index.url,
-            "UV_CACHE_DIR": str(index.cache),
-            "NUM_GPUS": "2",
-            **SHORT,
-        }
+        self.env["HF_ENDPOINT"] = hub.endpoint
 
     def copy_scripts(self, readme: str | None = None) -> None:
         """Put the four files into the folder; with `readme` ("en", "zh") out of that README's code blocks."""
@@ -99,16 +99,38 @@ class Project:
         files = [path for path in (*(self.folder / "logs").glob(pattern), *self.folder.glob(f"{pattern}.log")) if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in sorted(files, key=lambda path: path.stat().st_mtime_ns))
 
+    def _training(self) -> list[Path]:
+        """What training and jobs have left."""
+        outputs = [self.root(version) / name for version in VERSIONS for name in TRAINING_OUTPUT]
+        markers = [
+            path
+            for pattern in ("training-*", "progress-*", "lock-*", "fruitless-*")
+            for path in (self.folder / ".state").glob(pattern)
+        ]
+        return [path for path in (*outputs, *markers, self.folder / "logs") if path.exists()]
+
     def forget_training(self) -> None:
         """Back to the state after setup, for the next test."""
-        for version in ("prompt", "non-prompt"):
-            for name in TRAINING_OUTPUT:
-                shutil.rmtree(self.root(version) / name, ignore_errors=True)
-        for pattern in ("training-*", "progress-*", "lock-*", "fruitless-*"):
-            for path in (self.folder / ".state").glob(pattern):
-                path.unlink()
-        shutil.rmtree(self.folder / "logs", ignore_errors=True)
+        for path in self._training():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         (self.folder / "logs").mkdir()
+
+    @contextmanager
+    def training_put_aside(self) -> Iterator[None]:
+        """For a while as after setup; afterwards as before."""
+        aside = {path: self.folder / ".aside" / str(number) for number, path in enumerate(self._training())}
+        (self.folder / ".aside").mkdir()
+        for path, place in aside.items():
+            path.rename(place)
+        (self.folder / "logs").mkdir()
+        yield
+        self.forget_training()
+        (self.folder / "logs").rmdir()
+        for path, place in aside.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            place.rename(path)
+        (self.folder / "logs").mkdir(exist_ok=True)
+        (self.folder / ".aside").rmdir()
 
     def forget_setup(self) -> None:
         """Back to an empty folder, except for tools and environment, which take long to build."""

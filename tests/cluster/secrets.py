@@ -10,7 +10,7 @@ from typing import Self
 from diffueraser_docs.render import READMES, ROOT
 from tests.cluster.lab import Lab
 
-INTERVAL = 0.5
+INTERVAL = 1
 
 
 class SecretWatch:

@@ -1,7 +1,6 @@
 """What a collaborator does, from the README to the weights."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from diffueraser_docs.facts import VERSIONS, facts
 from tests.cluster.conftest import Finished
 from tests.cluster.project import Project, steps_trained
 from tests.hub import TOKEN
-
-NewProject = Callable[..., Project]
 
 
 def assert_weights(project: Project, version: str) -> None:
@@ -62,9 +59,10 @@ def test_two_edits_and_one_command(finished: Finished, version: str) -> None:
     assert steps_trained(project.log()) == before
 
 
-def test_steps_by_hand(new_project: NewProject) -> None:
-    version = VERSIONS[-1]
-    project = new_project(version)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_steps_by_hand(unprepared: Project, version: str) -> None:
+    project = unprepared
+    project.two_edits(version)
     assert project.run("01_setup.sbatch") == "COMPLETED", project.log()
     assert project.run("--gres=gpu:1", "--cpus-per-task=6", "--mem=8G", "02_train.sbatch", NUM_GPUS="1") == "COMPLETED", (
         project.log()

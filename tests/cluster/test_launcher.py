@@ -154,7 +154,7 @@ def test_status_and_cancel_know_only_this_project(new_project: NewProject) -> No
     mine = held(project) - {stranger, sleeper}
     cancelled = project.bash("setup_and_train.sbatch", "cancel")
     assert cancelled.returncode == 0, cancelled.stderr
-    wait_for(lambda: not held(project) & mine, "this project's jobs are gone", 30)
+    wait_for(lambda: not held(project) & mine, "this project's jobs are gone", 30, costly=True)
     assert held(project) == {stranger, sleeper}
     assert "nothing" in project.bash("setup_and_train.sbatch", "cancel").stderr.lower()
 

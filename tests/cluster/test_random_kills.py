@@ -38,7 +38,7 @@ def kill_what_runs(project: Project, jobs: list[int]) -> str:
             kill_hard(project.lab, job)
             project.lab.wait(job, 120)
     project.lab.run(["scancel", *map(str, jobs)], project.folder)
-    wait_for(lambda: all(project.lab.job(job).get("JobState") in ENDED for job in jobs), "both jobs ended", 120)
+    wait_for(lambda: all(project.lab.job(job).get("JobState") in ENDED for job in jobs), "both jobs ended", 120, costly=True)
     return project.log()
 
 
@@ -72,6 +72,7 @@ def test_killed_at_random_moments_it_still_ends_with_the_same_weights(unprepared
             ),
             "the moment of the kill",
             600,
+            costly=True,
         )
         kill_what_runs(project, jobs)
         assert_no_half_is_taken_for_a_whole(project, undisturbed)

@@ -1,17 +1,16 @@
 """Every command that a README or a page of the site shows is typed, in order, and does what it says."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
 from diffueraser_docs.facts import VERSIONS, facts
 from diffueraser_docs.render import READMES
 from tests.cluster.conftest import Finished
-from tests.cluster.lab import Lab
 from tests.cluster.pages import Command, block_commands, inline_commands, page_texts
 from tests.cluster.project import Project
 from tests.cluster.walk import NOT_TYPED, walk
-from tests.hub import Hub
 
 TEXTS = page_texts()
 SITE = {name: text for name, text in TEXTS.items() if name not in READMES.values()}
@@ -47,19 +46,16 @@ def inline() -> list[Command]:
 WALKS = walks()
 
 
-@pytest.fixture(scope="module")
-def set_up(projects_set_up: dict[str, Project]) -> Project:
-    """A folder after setup and before training."""
-    projects_set_up["non-prompt"].forget_training()
-    return projects_set_up["non-prompt"]
+@pytest.fixture(scope="module", autouse=True)
+def nothing_trained(environment_built: Project) -> None:
+    """No test of another file has trained for the readers."""
+    environment_built.forget_training()
 
 
 @pytest.fixture
-def project(set_up: Project, lab: Lab, hub: Hub) -> Project:
+def project(set_up: Callable[[], Project]) -> Project:
     """A reader's folder: what the commands of one page have trained is there when the next page is read."""
-    set_up.copy_scripts()
-    set_up.two_edits("non-prompt")
-    return set_up
+    return set_up()
 
 
 def test_what_is_not_typed_is_a_short_list_with_a_reason_each() -> None:

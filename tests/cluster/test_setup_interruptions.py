@@ -19,7 +19,7 @@ from tests.cluster.test_setup_faults import CODE, Record, assert_complete, setup
 from tests.hub import Hub
 from tests.trainer import build_repositories
 
-PADDING = 20000
+PADDING = 10000
 STEPS = {
     "download": "download YTBV.tar: ",
     "unpacking": "unpack YTBV.tar: begins",
@@ -39,13 +39,13 @@ def padded_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def slow(unprepared: Project, padded_hub: Hub) -> Project:
+def slow(unprepared: Project, padded_hub: Hub) -> Iterator[Project]:
     """A folder that downloads from that Hub."""
     padded_hub.set_faults()
     padded_hub.reset()
-    unprepared.hub = padded_hub
-    unprepared.env["HF_ENDPOINT"] = padded_hub.endpoint
-    return unprepared
+    unprepared.ask(padded_hub)
+    yield unprepared
+    unprepared.forget_setup()  # the next test wants the other Hub's files
 
 
 def wait_for_text(project: Project, text: str) -> None:
@@ -84,7 +84,7 @@ def end(project: Project, job: int, death: str) -> str:
         node = project.lab.job(job)["NodeList"]
         project.lab.kill_node(node)
         project.lab.run(["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test"], project.folder)
-        wait_for(lambda: project.lab.job(job)["JobState"] in (*ENDED, "PENDING"), "the job is requeued", 60)
+        wait_for(lambda: project.lab.job(job)["JobState"] in (*ENDED, "PENDING"), "the job is requeued", 60, costly=True)
         project.lab.run(["scancel", str(job)], project.folder)
         project.lab.start_node(node)
         project.lab.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], project.folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from diffueraser_docs.facts import facts
+from diffueraser_docs.facts import VERSIONS, facts
 from tests.cluster.lab import ENDED, wait_for
 from tests.cluster.project import Project, steps_trained
 from tests.cluster.test_setup_interruptions import Disks, small_disk
@@ -68,11 +68,11 @@ def test_without_repairs_it_gets_there_or_names_the_step(ready: Ready) -> None:
     assert project.run("01_setup.sbatch", "training", SKIP_REPAIRS=skip) == "COMPLETED", project.log()
     try:
         assert "left out (SKIP_REPAIRS)" in project.log()
-        state = train(project, gpus=2, STAGE="1", STAGE1_MAX_TRAIN_STEPS="30", timeout=300)
+        state = train(project, gpus=2, STAGE="1", STAGE1_MAX_TRAIN_STEPS="15")  # an epoch has 12 steps and is taken for 24
         if state == "COMPLETED":
-            assert project.record("non-prompt", 1)["step"] == 30
+            assert project.record("non-prompt", 1)["step"] == 15
         else:
-            assert re.search(r"ERROR  Stage 1 (stopped at step \d+ of 30|is at step \d+, beyond)", log(project)), log(project)
+            assert re.search(r"ERROR  Stage 1 (stopped at step \d+ of 15|is at step \d+, beyond)", log(project)), log(project)
             assert not (project.root("non-prompt") / "converted_weights" / "finetuned-stage1").exists()
         refused = train(project, STAGE="1", STAGE1_TRAIN_BATCH_SIZE="2")
         assert refused == "FAILED"
@@ -246,14 +246,15 @@ def test_errors_before_a_gpu_is_used(ready: Ready) -> None:
 
 @pytest.mark.fault("two at once", "training", "refused")
 def test_two_trainings_share_a_node_but_never_a_version(ready: Ready) -> None:
-    plain, prompt = ready("non-prompt"), ready("prompt")
+    for version in VERSIONS:
+        project = ready(version)
     slow: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.5", "STAGE": "1"}
-    jobs = [submit(plain, "--nodelist=g1", **slow), submit(prompt, "--nodelist=g1", **slow)]
-    wait_for(lambda: "trainer starts" in log(plain), "the first trains", 60)
-    assert train(plain, **slow) == "FAILED"
-    assert f"training-non-prompt is being done by job {jobs[0]} already" in log(plain)
-    for job in jobs:
-        assert plain.lab.wait(job, 120, ENDED) == "COMPLETED", log(plain) + log(prompt)
+    jobs = [submit(project, "--nodelist=g1", TRAIN_VERSION=version, **slow) for version in VERSIONS]
+    wait_for(lambda: log(project).count("trainer starts") == 2, "both train", 60)
+    assert train(project, TRAIN_VERSION=VERSIONS[0], **slow) == "FAILED"
+    assert f"training-{VERSIONS[0]} is being done by job {jobs[0]} already" in log(project)
+    assert [project.lab.wait(job, 120, ENDED) for job in jobs] == ["COMPLETED"] * 2, log(project)
+    assert [project.record(version, 1)["step"] for version in VERSIONS] == [12, 12]
 
 
 def test_wandb_records_offline_where_there_is_no_internet(ready: Ready) -> None:

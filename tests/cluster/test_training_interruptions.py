@@ -65,7 +65,7 @@ def comes_back(project: Project, job: int, *, lab: Lab | None = None) -> None:
 
 def is_requeued(lab: Lab, job: int) -> None:
     """Wait until the job was put back into the queue."""
-    wait_for(lambda: int(lab.job(job)["Restarts"]) >= 1, f"job {job} is requeued", 150, lambda: str(lab.job(job)))
+    wait_for(lambda: int(lab.job(job)["Restarts"]) >= 1, f"job {job} is requeued", 150, lambda: str(lab.job(job)), costly=True)
 
 
 def starts(project: Project, stage: int = 1) -> list[int]:

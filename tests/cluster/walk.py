@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from diffueraser_docs.check import code_blocks
@@ -31,16 +32,14 @@ def weights_to_upload(project: Project) -> None:
 
 def jobs_to_cancel(project: Project) -> None:
     """What cancel looks for: jobs, of which training waits for a setup that does not come to its end."""
-    project.forget_training()
     project.bash("setup_and_train.sbatch", HF_ENDPOINT="http://127.0.0.1:9")
 
 
-# A command that trains with other settings than config.env begins with nothing, and leaves nothing to those after it.
-OWN_SETTINGS = r"(STAGE\w*|NUM_GPUS)="
+# What trains with other settings than config.env, or is for a run under way, begins with nothing and leaves nothing.
+APART = r"(STAGE\w*|NUM_GPUS)=|setup_and_train\.sbatch cancel$"
 # What a command finds when a person types it where the page says so.
 Before = Callable[[Project], object]
 BEFORE: list[tuple[str, Before]] = [
-    (OWN_SETTINGS, lambda project: project.forget_training()),
     (r"setup_and_train\.sbatch cancel$", jobs_to_cancel),
     (r"01_setup\.sbatch upload$", weights_to_upload),
 ]
@@ -84,13 +83,17 @@ def walk(project: Project, commands: Sequence[Command], version: str, readme: st
                 if command.text == "nano config.env":
                     project.two_edits(version)
                 continue
-            for pattern, before in BEFORE:
-                if re.search(pattern, command.text):
-                    before(project)
-            known = set(project.lab.jobs())
-            status, printed = shell.type(command.text)
-            states = project.lab.wait_all(300)
-            steps.append(Step(command, status, printed, {job: state for job, state in states.items() if job not in known}))
-            if re.search(OWN_SETTINGS, command.text):
-                project.forget_training()
+            with project.training_put_aside() if re.search(APART, command.text) else nullcontext():
+                steps.append(typed(project, shell, command))
     return steps
+
+
+def typed(project: Project, shell: Shell, command: Command) -> Step:
+    """Type one command, and follow its jobs to their end."""
+    for pattern, before in BEFORE:
+        if re.search(pattern, command.text):
+            before(project)
+    known = set(project.lab.jobs())
+    status, printed = shell.type(command.text)
+    states = project.lab.wait_all(300)
+    return Step(command, status, printed, {job: state for job, state in states.items() if job not in known})
