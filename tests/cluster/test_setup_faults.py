@@ -306,6 +306,11 @@ def test_what_was_removed_since_is_made_again(unprepared: Project) -> None:
     assert setup(unprepared) == "COMPLETED", unprepared.log()
     assert_complete(unprepared)
     assert unprepared.hub.payload() == {}, "what is downloaded already is not downloaded again"
+    shutil.rmtree(unprepared.folder / "DiffuEraser_downloads")  # to make space; what was made of it is there
+    assert setup(unprepared) == "COMPLETED", unprepared.log()
+    assert unprepared.hub.payload() == {}, "nothing of it is needed"
+    assert setup(unprepared, SKIP_REPAIRS="trackers") == "COMPLETED", unprepared.log()
+    assert_complete(unprepared)
 
 
 def test_a_link_as_project_home_and_a_strict_umask_do_no_harm(unprepared: Project, tmp_path: Path) -> None:

@@ -159,6 +159,23 @@ def whole_checkpoints(project: Project) -> Path:
     return copy
 
 
+def test_checkpoints_of_another_precision_are_no_halves(ready: Ready) -> None:
+    project = ready()
+    folder = whole_checkpoints(project)
+    names = sorted(path.name for path in (folder / OUTPUT).glob("checkpoint-*"))
+    for path in (folder / OUTPUT).glob("checkpoint-*/scaler.pt"):
+        path.unlink()  # bf16 saves none
+    script = f"source ./02_train.sbatch; find_config x; load_config; cd {folder}; set_aside_incomplete {OUTPUT}; echo all well"
+    refused = project.lab.run(["bash", "-c", script], project.folder, project.env)
+    assert re.search(
+        r"was trained with bf16 or no, and STAGE1_MIXED_PRECISION=fp16. Set STAGE1_MIXED_PRECISION back", refused.stderr
+    )
+    assert "all well" not in refused.stdout
+    assert sorted(path.name for path in (folder / OUTPUT).glob("*checkpoint-*")) == names
+    env = {**project.env, "STAGE1_MIXED_PRECISION": "bf16"}
+    assert "all well" in project.lab.run(["bash", "-c", script], project.folder, env).stdout
+
+
 @pytest.mark.fault("half checkpoint", "stage 1", "survived")
 def test_training_goes_on_from_the_last_whole_checkpoint(ready: Ready) -> None:
     project = ready()
@@ -205,6 +222,9 @@ def test_stage_2_never_goes_on_from_other_stage_1_weights_unasked(ready: Ready) 
     state = train(project, STAGE1_MAX_TRAIN_STEPS="15", STAGE2_MAX_TRAIN_STEPS="14")
     assert state == "FAILED"
     assert "began from other stage 1 weights. Move that folder away" in log(project)
+    # What is shown of the stage 2 that is there still names the stage 1 that it began from.
+    assert train(project, STAGE="convert", STAGE2_CHECKPOINT="12") == "COMPLETED", log(project)
+    assert project.record("non-prompt", 2)["stage1_weights"] == first
     assert train(project, STAGE1_MAX_TRAIN_STEPS="15", STAGE2_MAX_TRAIN_STEPS="14", STAGE2_KEEP="yes") == "COMPLETED", log(
         project
     )

@@ -117,7 +117,7 @@ CASES = {
     "the nearest name": "declare_variables; nearest NUM_GPU; nearest STAGE1_LEARNINGRATE; nearest train_version; nearest HFTOKEN",
     "a run's jobs": """CONFIG_DIR=/p JOB_SETUP=s JOB_TRAIN=t JOB_DPO=d JOB_UPLOAD=u
         squeue() { printf '%s\\n' '1 s RUNNING None /p' '2 t PENDING (a b) /p' '3 t RUNNING None /q' '4 x RUNNING None /p'; }
-        project_jobs""",
+        project_jobs; printf '%s\\n' "$JOBS" """,
 }  # fmt: skip
 
 

@@ -59,11 +59,12 @@ def run(folder: Path, script: str, **variables: str) -> subprocess.CompletedProc
     """Run functions of 01_setup.sbatch in a folder with the scripts."""
     for name in ("01_setup.sbatch", "setup_and_train.sbatch"):
         shutil.copy(ROOT / "scripts" / name, folder / name)
-    (folder / "tools" / "bin").mkdir(parents=True, exist_ok=True)
-    python = folder / "tools" / "bin" / "python"
+    python = folder / "environment" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
     if not python.exists():
         python.symlink_to(sys.executable)
-    settings = {"PROJECT_HOME": "/project", "SKIP_REPAIRS": "", "WORK": str(folder), "TOOLS": str(folder / "tools"), **variables}
+    places = {"WORK": str(folder), "ENVIRONMENT": str(folder / "environment")}
+    settings = {"PROJECT_HOME": "/project", "SKIP_REPAIRS": "", **places, **variables}
     lines = "\n".join(f"{name}='{value}'" for name, value in settings.items())
     return subprocess.run(
         ["bash", "-c", f"source ./01_setup.sbatch\n{lines}\n{script}"], cwd=folder, capture_output=True, text=True, check=False
@@ -158,7 +159,7 @@ def test_conda_is_found_wherever_the_cluster_keeps_it(tmp_path: Path, how: str) 
 @pytest.mark.network
 def test_uv_is_had_with_an_old_python_too(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "tools"], check=True)
-    result = run(tmp_path, "uv_for_old_python")
+    result = run(tmp_path, "uv_for_old_python", TOOLS=str(tmp_path / "tools"))
     assert result.returncode == 0, result.stderr
     version = subprocess.run([tmp_path / "tools" / "bin" / "uv", "--version"], capture_output=True, text=True, check=True)
     assert version.stdout.split()[1] == facts().environment.tools["uv"]
@@ -301,6 +302,14 @@ def test_a_repair_that_would_not_compile_is_taken_back(tree: Path) -> None:
     said = repair(tree)
     assert path.read_text() == before
     assert "would not compile and was taken back" in said
+
+
+def test_a_comment_in_another_language_is_no_reason_to_take_a_repair_back(tree: Path) -> None:
+    path = tree / "train_DiffuEraser_stage1.py"
+    path.write_text("# 抑制警告\n" + path.read_text(), encoding="utf-8")
+    result = run(tree.parent, "export LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0; repair_code tree")
+    assert "repair epoch-length in train_DiffuEraser_stage1.py: applied" in result.stdout
+    assert "taken back" not in result.stderr
 
 
 def test_no_waste_touches_the_loop_only(tree: Path) -> None:
