@@ -14,6 +14,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 FACTS = Path(__file__).parent / "facts"
+# The same loader in C, where PyYAML was built with it: every command reads all facts.
+LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Version = Literal["non-prompt", "prompt"]
 Stage = Literal["stage1", "stage2"]
 STAGES: tuple[Stage, ...] = ("stage1", "stage2")
@@ -628,7 +630,7 @@ T = TypeVar("T", bound=Fact)
 
 def _load(model: type[T], path: Path) -> T:
     try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return model.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))
     except FileNotFoundError:
         raise FactError(f"{path.name}: the file is missing") from None
     except yaml.YAMLError as error:

@@ -88,10 +88,11 @@ class ScriptMacros:
         lines = []
         for parameter in self.facts.training.parameters:
             for stage in STAGES:
-                value = parameter.default(stage, "non-prompt")
+                value, with_captions = (parameter.default(stage, version) for version in ("non-prompt", "prompt"))
                 if parameter.common:
                     name = f"{stage.upper()}_{parameter.variable}"
-                    lines.append(self._config_line(name, value, parameter.meaning.en))
+                    other = "" if with_captions == value else f"; prompt: {with_captions}"
+                    lines.append(self._config_line(name, value, parameter.meaning.en + other))
         return "\n".join(lines)
 
     def substitutes(self) -> str:
