@@ -33,13 +33,14 @@ class Script:
 
 def walk(node: Any) -> Iterator[dict[str, Any]]:
     """Every node of a tree, outer ones first."""
-    if isinstance(node, dict):
-        yield node
-        for child in node.values():
-            yield from walk(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from walk(child)
+    left = [node]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            yield node
+            left.extend(reversed(node.values()))
+        elif isinstance(node, list):
+            left.extend(reversed(node))
 
 
 def words(node: dict[str, Any]) -> list[str]:

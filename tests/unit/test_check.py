@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from diffueraser_docs.check import (
     Problem,
@@ -83,7 +84,17 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "spoil", "reason"), CASES, ids=[f"{n}: {r}" for n, _, r in CASES])
+PROGRAMS = ("bash -n", "shellcheck", "formatting")
+"""What these say is checked by running them: a second or more for each script."""
+
+
+def case(name: str, spoil: Callable[[str], str], reason: str) -> ParameterSet:
+    """A case under its name; those of programs are slow."""
+    marks = [pytest.mark.slow] if reason.startswith(PROGRAMS) else []
+    return pytest.param(name, spoil, reason, id=f"{name}: {reason}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "spoil", "reason"), [case(*each) for each in CASES])
 def test_each_error_is_found_with_file_and_line(copy: Path, name: str, spoil: Callable[[str], str], reason: str) -> None:
     path = copy / name
     before = path.read_text()

@@ -220,7 +220,7 @@ def tree(tmp_path: Path) -> Path:
     return unpack(tmp_path / "tree", prompt=False)
 
 
-@pytest.fixture(scope="module", params=["non-prompt", "prompt"])
+@pytest.fixture(scope="module", params=["non-prompt", pytest.param("prompt", marks=pytest.mark.slow)])
 def repaired(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], str]:
     """A repaired tree, its trainers before, and what was said."""
     folder = unpack(tmp_path_factory.mktemp("repaired") / "tree", prompt=request.param == "prompt")
