@@ -6,8 +6,8 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 # A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
-# spent in waiting, for Slurm and for time limits: four workers keep two cores busy.
-SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+# spent in waiting, for Slurm and for time limits: five workers keep two cores busy.
+SIDE_BY_SIDE := --numprocesses=5 --dist=loadfile --no-loadscope-reorder
 export NO_MKDOCS_2_WARNING := 1
 # What Python has compiled is kept: every test that starts a program would compile it again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -59,9 +59,9 @@ def test_two_edits_and_one_command(finished: Finished, version: str) -> None:
     assert steps_trained(project.log()) == before
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_steps_by_hand(unprepared: Project, version: str) -> None:
-    project = unprepared
+def test_steps_by_hand(unprepared: Project) -> None:
+    """Of the prompt version; those of the other are typed from the page "How it works" (test_readme_commands.py)."""
+    project, version = unprepared, VERSIONS[-1]
     project.two_edits(version)
     assert project.run("01_setup.sbatch") == "COMPLETED", project.log()
     assert project.run("--gres=gpu:1", "--cpus-per-task=6", "--mem=8G", "02_train.sbatch", NUM_GPUS="1") == "COMPLETED", (

@@ -13,7 +13,7 @@ from tests.cluster.test_setup_interruptions import kill_hard
 
 SEED = int(os.environ.get("KILL_SEED", "1"))
 # `make kills` asks for thirty; every test run for a few.
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "3"))
 
 
 def pipeline(project: Project) -> list[int]:
