@@ -149,7 +149,7 @@ def test_status_and_cancel_know_only_this_project(new_project: NewProject) -> No
     sleeper = project.lab.sbatch("--exclusive", "--nodelist=c1", "--wrap=sleep 60", cwd=project.folder.parent)
     assert project.bash("setup_and_train.sbatch").returncode == 0
     status = project.bash("setup_and_train.sbatch", "status").stdout
-    assert re.search(r"diffueraser-setup: job \d+, pending, (waiting for free nodes|Slurm has not|other jobs)", status), status
+    assert re.search(r"diffueraser-setup: job \d+, pending, (waiting for (free )?nodes|Slurm has not|other jobs)", status), status
     assert re.search(r"diffueraser-train: job \d+, pending, waiting for the job before it", status), status
     mine = held(project) - {stranger, sleeper}
     cancelled = project.bash("setup_and_train.sbatch", "cancel")
