@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 # A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
 # spent in waiting, for Slurm and for time limits: five workers keep two cores busy.
-SIDE_BY_SIDE := --numprocesses=5 --dist=loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder --numprocesses
 export NO_MKDOCS_2_WARNING := 1
 # What Python has compiled is kept: every test that starts a program would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,8 +29,8 @@ serve: $(VENV)/docs.stamp  ## the site while you write it
 	$(BIN)/python -m mkdocs serve
 
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not cluster and not browser"
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "cluster or browser"
+	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser"
+	$(BIN)/pytest $(SIDE_BY_SIDE)=5 -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 	$(BIN)/pytest --numprocesses=auto -m "not network and not slow" tests/unit
@@ -39,7 +39,7 @@ mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT s
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
 reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, and thirty random kills, for the page Reliability
-	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE) -m fault --reliability=diffueraser_docs/facts/reliability.yaml tests
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE)=5 -m fault --reliability=diffueraser_docs/facts/reliability.yaml tests
 	$(MAKE) docs
 
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)
