@@ -630,7 +630,7 @@ T = TypeVar("T", bound=Fact)
 
 def _load(model: type[T], path: Path) -> T:
     try:
-        return model.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))
+        return model.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506  # both are safe loaders
     except FileNotFoundError:
         raise FactError(f"{path.name}: the file is missing") from None
     except yaml.YAMLError as error:
