@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from diffueraser_docs.check import (
     Problem,
@@ -88,13 +87,10 @@ PROGRAMS = ("bash -n", "shellcheck", "formatting")
 """What these say is checked by running them: a second or more for each script."""
 
 
-def case(name: str, spoil: Callable[[str], str], reason: str) -> ParameterSet:
-    """A case under its name; those of programs are slow."""
-    marks = [pytest.mark.slow] if reason.startswith(PROGRAMS) else []
-    return pytest.param(name, spoil, reason, id=f"{name}: {reason}", marks=marks)
-
-
-@pytest.mark.parametrize(("name", "spoil", "reason"), [case(*each) for each in CASES])
+@pytest.mark.parametrize(
+    ("name", "spoil", "reason"),
+    [pytest.param(n, s, r, id=f"{n}: {r}", marks=[pytest.mark.slow] * r.startswith(PROGRAMS)) for n, s, r in CASES],
+)
 def test_each_error_is_found_with_file_and_line(copy: Path, name: str, spoil: Callable[[str], str], reason: str) -> None:
     path = copy / name
     before = path.read_text()

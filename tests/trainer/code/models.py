@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 # and torch imports its compiler only to switch it off.
 gc.disable()
 
-import accelerate  # noqa: F401
+import accelerate  # noqa: F401  # so that it is among what is frozen below
 import torch
 from safetensors.torch import load_file, save_file
 
