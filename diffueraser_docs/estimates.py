@@ -64,6 +64,16 @@ def measured_setting(measured: Measured, stage: Stage, nframes: int, batch: int,
     return None
 
 
+def memory_without_checkpointing(data: Facts, values: Mapping[str, str], stage: Stage) -> int:
+    """GiB from which a stage runs without gradient checkpointing, as 02_train.sbatch computes it."""
+    need = data.training.memory[stage]
+    clips, batch = (int(value_of(data, values, stage, flag)) for flag in ("nframes", "train_batch_size"))
+    several = int(values.get("NUM_GPUS", "8")) * int(values.get("NUM_NODES", "1")) > 1
+    validates = value_of(data, values, stage, "validation_image") != "[]"
+    total = need.constant + need.per_frame * clips * batch + need.several_gpus * several + need.validation * validates
+    return int(total + 1)
+
+
 def estimate_stage(data: Facts, values: Mapping[str, str], stage: Stage, gpu_gib: float) -> StageEstimate:
     """Memory, time and verdict of one stage on GPUs of one size."""
     measured = data.measured
@@ -79,7 +89,7 @@ def estimate_stage(data: Facts, values: Mapping[str, str], stage: Stage, gpu_gib
         )
     )
     choice = value_of(data, values, stage, "gradient_checkpointing")
-    checkpointing = choice == "yes" or (choice == "auto" and gpu_gib < data.training.memory_without_checkpointing[stage])
+    checkpointing = choice == "yes" or (choice == "auto" and gpu_gib <= memory_without_checkpointing(data, values, stage))
     usual = (
         value_of(data, values, stage, "resolution") == str(measured.resolution)
         and value_of(data, values, stage, "use_8bit_adam") == "no"

@@ -72,8 +72,6 @@ class Variable(Fact):
     """What config.env shows instead of the default (a placeholder or an example)."""
     meaning: Text
     """One short line, also the comment in config.env."""
-    details: Text | None = None
-    """What the configuration page adds: when to set it, what it does."""
     rare: bool = False
     """Stands on the configuration page, not in config.env."""
 
@@ -173,6 +171,17 @@ class FixedFlag(Fact):
     meaning: Text
 
 
+class MemoryNeed(Fact):
+    """GPU memory in GiB without gradient checkpointing, as nvidia-smi shows it."""
+
+    constant: float
+    per_frame: float
+    """For each frame of each clip of a batch."""
+    several_gpus: float
+    """What DDP adds."""
+    validation: float
+
+
 class Training(Fact):
     """Everything the trainers accept."""
 
@@ -180,8 +189,10 @@ class Training(Fact):
     groups: list[Group]
     parameters: list[Parameter]
     fixed: list[FixedFlag]
-    memory_without_checkpointing: dict[Stage, int]
-    """GiB of GPU memory from which a stage runs without gradient checkpointing."""
+    memory: dict[Stage, MemoryNeed]
+    """GPU memory that a stage needs without gradient checkpointing."""
+    seconds_per_1000_steps: dict[Stage, int]
+    """With the defaults, on one H100."""
     useful_workers: dict[Stage, int]
     """Most data-loader workers per GPU that make a stage faster."""
     effects: dict[str, Text]
@@ -221,8 +232,8 @@ class Content(Fact):
     members: list[str] = []
     """What each of the folders must hold; a trailing slash marks a folder."""
     note: Text | None = None
-    needed: bool = True
-    """Setup cannot do without it."""
+    link: str | None = None
+    """Where setup links the folder to, below the folder of non-prompt."""
 
 
 class Verified(Fact):
@@ -259,6 +270,8 @@ class Hub(Fact):
     repo_type: Literal["dataset"]
     endpoint: str
     token_page: str
+    large_file_bytes: int
+    """Larger files are downloaded by curl, which resumes them."""
     pointer_line: str
     """First line of a Git-LFS pointer file."""
     repositories: list[Repository]
@@ -288,33 +301,78 @@ class Rewrite(Fact):
     target: str
 
 
-class Repair(Fact):
-    """A guarded repair of one of upstream's defects."""
+class Edit(Fact):
+    """A sed script, and the stages whose trainer it changes."""
+
+    stages: list[Literal[1, 2]]
+    script: list[str]
+    """Pieces of one script of `sed -E`, joined without anything between them."""
+
+
+class Patch(Fact):
+    """A change to upstream's code."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
-    files: list[str]
+    edits: list[Edit]
     meaning: Text
     without: Text
-    """What happens when it is off."""
+    """What happens when it is skipped."""
+
+
+class Patches(Fact):
+    """The changes to upstream's code."""
+
+    patches: list[Patch]
+
+
+class Cause(Fact):
+    """What a tool prints when it fails, and the id and fix that the scripts give it."""
+
+    id: str
+    pattern: Pattern
+    fix: str
+
+
+class Refusal(Fact):
+    """What Slurm prints when it refuses a job."""
+
+    id: str
+    pattern: Pattern
+    setup: str
+    training: str
+
+
+class Causes(Fact):
+    """Failures of tools and of Slurm that the scripts know; the first row that matches decides."""
+
+    causes: list[Cause]
+    refusals: list[Refusal]
+
+
+class Tool(Fact):
+    """A program that setup installs for itself."""
+
+    version: str
+    sha256: list[str]
+    locked: dict[str, str] = {}
+    """Versions of what it needs."""
 
 
 class Environment(Fact):
     """The training environment and the tools."""
 
-    source: str
     name: str
     python: str
+    python_range: str
+    """Pythons that the pins allow."""
     tools_python: str
     imports: list[str]
     """Modules that trainers and converters import; the environment is ready when all succeed."""
-    needed: list[str]
-    """Distributions that provide the imports."""
-    excluded: list[str]
-    """Distributions of upstream's list that cannot be installed or clash."""
-    substitutes: dict[str, str]
-    pins: dict[str, str]
-    """Upstream's pins of the needed distributions, used when environment.yml lacks one."""
-    tools: dict[str, str]
+    requirements: dict[str, str]
+    """What provides the imports."""
+    locked: dict[str, str]
+    """What these need."""
+    tools: dict[str, Tool]
 
 
 class Disk(Fact):
@@ -336,7 +394,6 @@ class Project(Fact):
     converted: str
     disk: Disk
     rewrites: list[Rewrite]
-    repairs: list[Repair]
     flow: list["FlowStep"]
     tree: list["TreeEntry"]
 
@@ -592,6 +649,8 @@ class Facts(Fact):
     training: Training
     hub: Hub
     environment: Environment
+    patches: Patches
+    causes: Causes
     project: Project
     measured: Measured
     guide: Guide

@@ -28,7 +28,7 @@ HEADINGS: dict[str, dict[str, list[str]]] = {
         "en": ["Fault", "Step", "Outcome", "Cases", "Longest case", "Downloaded twice", "Steps trained twice"],
         "zh": ["故障", "步骤", "结果", "用例数", "最长用时", "重复下载", "重复训练步数"],
     },
-    "repairs": {
+    "patches": {
         "en": ["Repair", "What it mends", "Without it"],
         "zh": ["修补", "修正什么", "不修补时"],
     },
@@ -210,10 +210,10 @@ class PageMacros:
         """GB on disk when all is done, with the defaults."""
         return round(estimate_disk(self._facts, {}))
 
-    def repairs_table(self) -> str:
-        """The guarded repairs of upstream's code."""
-        rows = [[f"`{r.name}`", self._say(r.meaning), self._say(r.without)] for r in self._facts.project.repairs]
-        return markdown_table(HEADINGS["repairs"][self._language], rows)
+    def patches_table(self) -> str:
+        """The patches of upstream's code."""
+        rows = [[f"`{r.name}`", self._say(r.meaning), self._say(r.without)] for r in self._facts.patches.patches]
+        return markdown_table(HEADINGS["patches"][self._language], rows)
 
     def flow_chart(self) -> str:
         """What happens, as a Mermaid diagram, which GitHub draws."""

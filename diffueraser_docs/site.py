@@ -175,7 +175,7 @@ class SiteMacros(PageMacros):
             "measured": measured,
             "measuredOnGib": MEASURED_ON_GIB,
             "bytesPerParameter": BYTES_PER_PARAMETER,
-            "memoryWithoutCheckpointing": data.training.memory_without_checkpointing,
+            "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},
             "words": {name: self._say(text) for name, text in data.words.words.items()},
         }
 

@@ -84,13 +84,22 @@
 
   const GIB = 2 ** 30 / 1e9;
 
+  // As 02_train.sbatch computes it.
+  const memoryWithoutCheckpointing = (values, stage) => {
+    const need = facts.memory[stage];
+    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
+    const several = Number(valueOf(values, "NUM_GPUS")) * Number(valueOf(values, "NUM_NODES")) > 1;
+    return Math.floor(need.constant + need.per_frame * Number(of("nframes")) * Number(of("train_batch_size"))
+      + (several ? need.several_gpus : 0) + (of("validation_image") === "[]" ? 0 : need.validation) + 1);
+  };
+
   const estimateStage = (values, stage, gpu) => {
     const { measured } = facts;
     const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
     const steps = Number(of("max_train_steps"));
     const every = Number(of("checkpointing_steps"));
     const choice = of("gradient_checkpointing");
-    const checkpointing = choice === "yes" || (choice === "auto" && gpu < facts.memoryWithoutCheckpointing[stage]);
+    const checkpointing = choice === "yes" || (choice === "auto" && gpu <= memoryWithoutCheckpointing(values, stage));
     const usual = of("resolution") === String(measured.resolution) && of("use_8bit_adam") === "no"
       && of("enable_xformers_memory_efficient_attention") === "no" && of("mixed_precision") !== "no";
     const setting = usual && measured.settings.find((each) => each.stage === stage && !each.upstream

@@ -1,8 +1,10 @@
 """Stand-in for the package index: a folder of real wheels, served as a simple index on loopback."""
 
 import hashlib
+import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import urllib.request
@@ -11,35 +13,78 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from diffueraser_docs.facts import facts
 from tests.cluster.lab import free_ports, wait_for
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"
-LISTS = (HERE / "wheelhouse.txt", HERE / "tools.txt")
-# There is no torchvision for CPU on the index; the trainers only import it.
-TORCHVISION = "0.28.0"
-METADATA = f"""Metadata-Version: 2.1
-Name: torchvision
-Version: {TORCHVISION}
-Summary: Stand-in of the tests: it can be imported, nothing else
-"""
+TORCH = "2.13.0"
+"""The torch for CPU and Python 3.11 that is to be had; the index offers it under the version that the scripts ask for."""
+STAND_IN = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Stand-in of the tests: it can only be imported\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def _build_torchvision(folder: Path) -> None:
-    info = f"torchvision-{TORCHVISION}.dist-info"
-    with zipfile.ZipFile(folder / f"torchvision-{TORCHVISION}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("torchvision/__init__.py", f'"""Stand-in."""\n__version__ = "{TORCHVISION}"\n')
-        wheel.writestr(f"{info}/METADATA", METADATA)
-        wheel.writestr(f"{info}/WHEEL", WHEEL)
-        wheel.writestr(
-            f"{info}/RECORD",
-            f"torchvision/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
-        )
+def requirements() -> list[str]:
+    """What the scripts install on a node without CUDA, for the training environment and for their tools."""
+    environment = facts().environment
+    packages = {**environment.requirements, **environment.locked}
+    pins = [f"{name}=={version}" for name, version in packages.items() if not name.startswith(("torch", "nvidia", "triton"))]
+    tools = environment.tools
+    pins += [f"{name.replace(chr(95), chr(45))}=={tool.version}" for name, tool in tools.items()]
+    pins += [f"{name}=={version}" for name, version in tools["huggingface_hub"].locked.items()]
+    return sorted({*pins, f"torch=={TORCH}"})
+
+
+def _build_torchvision(folder: Path, version: str) -> None:
+    """There is no torchvision for CPU on the index; the trainers only import it."""
+    info = f"torchvision-{version}.dist-info"
+    files = {
+        "torchvision/__init__.py": f'"""Stand-in."""\n__version__ = "{version}"\n',
+        f"{info}/METADATA": STAND_IN.format(name="torchvision", version=version),
+        f"{info}/WHEEL": WHEEL,
+    }
+    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(folder / f"torchvision-{version}-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+
+
+def _relabel_torch(wheel: Path, version: str) -> None:
+    """Give the torch that is to be had the version that is asked for: only its metadata are written anew."""
+    old, new = "-".join(wheel.name.split("-")[:2]), f"torch-{version}"
+    target = wheel.with_name(wheel.name.replace(old, new))
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w") as copy, wheel.open("rb") as raw:
+        for info in source.infolist():
+            if info.filename.startswith(f"{old}.dist-info/"):
+                text = source.read(info)
+                if info.filename.endswith("METADATA"):
+                    text = re.sub(rb"(?m)^Version: .*$", f"Version: {version}".encode(), text, count=1)
+                if info.filename.endswith("RECORD"):
+                    text = re.sub(rb"(?m),sha256=[^,]*,\d+$", b",,", text.replace(old.encode(), new.encode()))
+                copy.writestr(info.filename.replace(old, new), text)
+            else:
+                raw.seek(info.header_offset + 26)
+                name_length, extra_length = struct.unpack("<HH", raw.read(4))
+                raw.seek(name_length + extra_length, os.SEEK_CUR)
+                _copy_entry(info, raw.read(info.compress_size), copy)
+    wheel.unlink()
+
+
+def _copy_entry(info: zipfile.ZipInfo, data: bytes, copy: zipfile.ZipFile) -> None:
+    """Copy an entry as it is, without compressing it again."""
+    assert copy.fp is not None
+    info.flag_bits &= ~0x08  # its sizes stand in its header
+    info.extra = b""
+    info.header_offset = copy.fp.tell()
+    copy.fp.write(info.FileHeader(zip64=False))
+    copy.fp.write(data)
+    copy.start_dir = copy.fp.tell()
+    copy.filelist.append(info)
+    copy.NameToInfo[info.filename] = info
 
 
 def build_wheelhouse() -> Path:
-    """Download the wheels once; the folder's name holds the hash of the lists.
+    """Download the wheels once; the folder's name holds the hash of the list.
 
     Returns:
         A folder `simple` with one folder of wheels per distribution.
@@ -50,7 +95,9 @@ def build_wheelhouse() -> Path:
 
 
 def _build_wheelhouse() -> Path:
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in LISTS) + METADATA.encode()).hexdigest()[:12]
+    pins = requirements()
+    versions = facts().environment.requirements
+    key = hashlib.sha256("\n".join([*pins, versions["torch"], versions["torchvision"]]).encode()).hexdigest()[:12]
     folder = CACHE / f"wheelhouse-{key}"
     if folder.exists():
         return folder
@@ -58,26 +105,18 @@ def _build_wheelhouse() -> Path:
     shutil.rmtree(part, ignore_errors=True)
     flat = part / "flat"
     flat.mkdir(parents=True)
-    for path in LISTS:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            str(flat),
-            "--requirement",
-            str(path),
-        ]
+    names = [pin.split("==")[0] for pin in pins]
+    twice = {name for name in names if names.count(name) > 1}
+    for some in ([pin for pin in pins if pin.split("==")[0] not in twice], *[[pin] for pin in pins if pin.split("==")[0] in twice]):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(flat), *some]
         subprocess.run(command, check=True)
-    _build_torchvision(flat)
-    for wheel in flat.iterdir():
+    _build_torchvision(flat, versions["torchvision"])
+    _relabel_torch(next(flat.glob(f"torch-{TORCH}*.whl")), versions["torch"])
+    for wheel in flat.glob("*.whl"):
         name = re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower()
         (part / "simple" / name).mkdir(parents=True, exist_ok=True)
         wheel.rename(part / "simple" / name / wheel.name)
-    flat.rmdir()
+    shutil.rmtree(flat)
     part.rename(folder)
     return folder
 
