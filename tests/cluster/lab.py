@@ -62,6 +62,10 @@ class Lab:
         """What runs a command on the machine of this lab: here, the machine itself."""
         return list(command)
 
+    def beside(self, command: Sequence[str]) -> list[str]:
+        """What runs a program of this machine on the network of this lab."""
+        return list(command)
+
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self.bin, self.folder / "state"):

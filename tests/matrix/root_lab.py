@@ -11,7 +11,7 @@ from typing import Self
 
 import psutil
 
-from tests.cluster.lab import NODES, PARTITIONS, Lab, Node, Partition, wait_for
+from tests.cluster.lab import PARTITIONS, Lab, Partition, wait_for
 from tests.cluster.processes import kill
 from tests.matrix.roots import SUITES, build_root
 
@@ -27,16 +27,8 @@ exec /opt/host-lib/{loader} --argv0 "$0" --library-path {lib}:/opt/host-lib {exe
 class RootLab(Lab):
     """A running Slurm of a release; `share` is a folder that is there at the same path, and holds the lab's own."""
 
-    def __init__(
-        self,
-        release: str,
-        share: Path,
-        *,
-        nodes: Sequence[Node] = NODES,
-        partitions: Sequence[Partition] = PARTITIONS,
-        extra: str = "",
-    ) -> None:
-        super().__init__(share / "lab", nodes=nodes, partitions=partitions, extra=extra)
+    def __init__(self, release: str, share: Path, partitions: Sequence[Partition] = PARTITIONS, extra: str = "") -> None:
+        super().__init__(share / "lab", partitions=partitions, extra=extra)
         self.release = release
         self.share = share
         self.host = "lab"
