@@ -35,23 +35,17 @@ printable() { # printable TEXT: one line, no control characters, no secrets
     printf '%s' "$text"
 }
 
-die() { # die ID WHAT FIX
-    log "ERROR[$1] $2 Fix: $3" >&2
-    REPORTED=yes
-    exit 1
-}
-
 problem() { PROBLEMS+=("ERROR[$1] $2 Fix: $3"); } # problem ID WHAT FIX: reported together with all others
 
 value_problem() { # value_problem ID NAME WHY [FIX]
-    local shown="$2=${!2}" fix=${4:-Correct $2 in config.env.}
+    local where="config.env line ${ORIGIN[$2]}" shown="$2=${!2}"
+    [[ ! $2 =~ TOKEN|KEY ]] || shown=$2
     INVALID[$2]=yes
-    [[ $2 != HF_TOKEN && $2 != WANDB_API_KEY ]] || shown=$2
     case ${ORIGIN[$2]} in
-        environment) problem "$1" "$shown (from the environment): $3." "unset $2, or: $fix" ;;
-        default) problem "$1" "$shown (default): $3." "$fix" ;;
-        *) problem "$1" "config.env line ${ORIGIN[$2]}: $shown: $3." "$fix" ;;
+        environment) where="From the environment (to forget it: unset $2)" ;;
+        default) where='By default' ;;
     esac
+    problem "$1" "$where: $shown: $3." "${4:-Correct $2 in config.env.}"
 }
 
 report_problems() {
@@ -60,6 +54,11 @@ report_problems() {
     for text in "${PROBLEMS[@]}"; do log "$text" >&2; done
     REPORTED=yes
     exit 1
+}
+
+die() { # die ID WHAT FIX
+    problem "$@"
+    report_problems
 }
 
 on_exit() { # ends what this script started; no failure is without an ERROR line
