@@ -122,6 +122,10 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     wait "$!"
 }
 
+must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fails
+    run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
+}
+
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
     for name in BASH_ENV ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV \
