@@ -306,7 +306,7 @@ class Edit(Fact):
 
     stages: list[Literal[1, 2]]
     script: list[str]
-    """Pieces of one script of `sed -E`, joined without anything between them."""
+    """Lines of one script of `sed -E`."""
 
 
 class Patch(Fact):

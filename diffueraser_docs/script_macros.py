@@ -45,7 +45,7 @@ class ScriptMacros:
         for kind, entries in self._entries().items():
             fact = self.facts.configuration.kinds[kind]
             words = "" if set(fact.pattern) <= PLAIN else fact.words.en  # of plain words define makes the description itself
-            lines += wrapped("    define", [shell_quote(fact.pattern), shell_quote(words), *entries], indent="        ")
+            lines += wrapped("define", [shell_quote(fact.pattern), shell_quote(words), *entries])
         return "\n".join(lines)
 
     def _entries(self) -> dict[str, list[str]]:
@@ -77,8 +77,7 @@ class ScriptMacros:
                     rows.append(f"link-{name} {repository.name} {name} . {content.link}")
         lines: list[str] = []
         for row in rows:
-            first, *more = wrapped("    '", row.split(), indent="    ", end="'\\")
-            lines += [first, *(f"' {line.strip()}" for line in more)]
+            lines += wrapped(f"    '{row.split()[0]}", row.split()[1:], indent="", end="")
             lines[-1] += "'"
         return "\n".join(lines)
 
@@ -86,15 +85,15 @@ class ScriptMacros:
         """Id, pattern and fix of what tools print when they fail."""
         lines: list[str] = []
         for cause in self.facts.causes.causes:
-            lines += wrapped(f"    {cause.id}", [shell_quote(cause.pattern), shell_quote(cause.fix)], indent="        ", end="")
+            lines += wrapped(f"    {cause.id}", [shell_quote(cause.pattern), shell_quote(cause.fix)], end="")
         return "\n".join(lines)
 
     def refusal_rows(self) -> str:
-        """Pattern, id and both fixes of Slurm's refusals."""
+        """Id, pattern and both fixes of Slurm's refusals."""
         lines: list[str] = []
         for row in self.facts.causes.refusals:
             fixes = [shell_quote(row.setup), shell_quote(row.training)]
-            lines += wrapped(f"    {shell_quote(row.pattern)} {row.id}", fixes, indent="        ", end="")
+            lines += wrapped(f"    {row.id} {shell_quote(row.pattern)}", fixes, end="")
         return "\n".join(lines)
 
     # --- config.env --------------------------------------------------------------------------------------------
@@ -148,11 +147,10 @@ class ScriptMacros:
         lines = []
         for patch in self.facts.patches.patches:
             for edit in patch.edits:
-                pieces = [shell_quote(piece) for piece in edit.script]
                 first = f"    {patch.name} '{' '.join(map(str, edit.stages))}' "
-                lines += [first + pieces[0], *pieces[1:]] if len(first + pieces[0]) <= WIDTH else [f"{first}\\", *pieces]
-                for position in range(len(lines) - len(pieces), len(lines) - 1):
-                    lines[position] += "\\"
+                script = shell_quote("\n".join(edit.script))
+                long = max(map(len, f"{first}{script}".split("\n"))) > WIDTH
+                lines += [first.rstrip(), f"    {script}"] if long else [f"{first}{script}"]
         return "\n".join(lines)
 
     def rewrite_rows(self) -> str:
@@ -165,9 +163,15 @@ class ScriptMacros:
 
     # --- 02_train.sbatch ---------------------------------------------------------------------------------------
 
+    def import_line(self) -> str:
+        """The statement by which the training environment is proved."""
+        modules = self.facts.environment.imports
+        half = len(modules) // 2
+        return f"IMPORTS='import {', '.join(modules[:half])}'\nIMPORTS+=', {', '.join(modules[half:])}'"
+
     def fixed_flags(self) -> str:
         """Flags that the scripts own."""
-        return " ".join(dict.fromkeys(fixed.flag for fixed in self.facts.training.fixed))
+        return "\n".join(self._words("FIXED_FLAGS", list(dict.fromkeys(fixed.flag for fixed in self.facts.training.fixed))))
 
     def fixed_arguments(self) -> str:
         """The flags that the scripts own, for each stage and for the prompt version."""
@@ -179,7 +183,7 @@ class ScriptMacros:
                 if (value := getattr(fixed, stage)) and (fixed.versions == ["prompt"]) == prompt
             ]
             first = f"FIXED_{name}=(" if prompt else f"FIXED_STAGE{name}=("
-            lines += wrapped(first, flags, end="")
+            lines += ["# shellcheck disable=SC2034 # read by its name", *wrapped(first, flags, end="")]
             lines[-1] += ")"
         return "\n".join(line.replace("( ", "(") for line in lines)
 

@@ -6,12 +6,13 @@ TOKEN_PAGE=https://huggingface.co/settings/tokens
 DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members. The mark
 # holds the number of files and bytes.
+# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
-    ' unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
-    ' unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
-    ' unpack-weights_extras.tar DiffuEraser-finetune-weights weights_extras.tar weights weights/diffuEraser/brushnet'\
-' weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-adapter-v1-5-2'
-    ' link-stable-diffusion-v1-5 DiffuEraser-finetune-weights stable-diffusion-v1-5 . weights/stable-diffusion-v1-5'
+    'unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
+    'unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
+    'unpack-weights_extras.tar DiffuEraser-finetune-weights weights_extras.tar weights weights/diffuEraser/brushnet
+weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-adapter-v1-5-2'
+    'link-stable-diffusion-v1-5 DiffuEraser-finetune-weights stable-diffusion-v1-5 . weights/stable-diffusion-v1-5'
 )
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
@@ -34,23 +35,17 @@ printable() { # printable TEXT: one line, no control characters, no secrets
     printf '%s' "$text"
 }
 
-die() { # die ID WHAT FIX
-    log "ERROR[$1] $2 Fix: $3" >&2
-    REPORTED=yes
-    exit 1
-}
-
 problem() { PROBLEMS+=("ERROR[$1] $2 Fix: $3"); } # problem ID WHAT FIX: reported together with all others
 
 value_problem() { # value_problem ID NAME WHY [FIX]
-    local shown="$2=${!2}" fix=${4:-Correct $2 in config.env.}
+    local where="config.env line ${ORIGIN[$2]}" shown="$2=${!2}"
+    [[ ! $2 =~ TOKEN|KEY ]] || shown=$2
     INVALID[$2]=yes
-    [[ $2 != HF_TOKEN && $2 != WANDB_API_KEY ]] || shown=$2
     case ${ORIGIN[$2]} in
-        environment) problem "$1" "$shown (from the environment): $3." "unset $2, or: $fix" ;;
-        default) problem "$1" "$shown (default): $3." "$fix" ;;
-        *) problem "$1" "config.env line ${ORIGIN[$2]}: $shown: $3." "$fix" ;;
+        environment) where="From the environment (to forget it: unset $2)" ;;
+        default) where='By default' ;;
     esac
+    problem "$1" "$where: $shown: $3." "${4:-Correct $2 in config.env.}"
 }
 
 report_problems() {
@@ -61,33 +56,38 @@ report_problems() {
     exit 1
 }
 
+die() { # die ID WHAT FIX
+    problem "$@"
+    report_problems
+}
+
 on_exit() { # ends what this script started; no failure is without an ERROR line
     local status=$? pid
     trap '' ERR TERM USR1
     for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
     wait || true
-    ((status == 0)) || [[ -n $REPORTED ]] || log "ERROR[unexpected] Stopped with status $status (${FAILED_AT:-no line})." \
-        "Fix: submit again, finished steps are skipped; if it happens again, send this log to the maintainers." >&2
+    ((status == 0)) || [[ -n $REPORTED ]] || log "ERROR[unexpected] Status $status at ${FAILED_AT:-an unknown line}." \
+        "Fix: submit again, finished steps are skipped; if it comes again, send this log to the maintainers." >&2
 }
 
 # What tools print when they fail: id, pattern of the telling line, fix. The first row that matches decides.
 CAUSES=(
     disk-quota 'Disk quota exceeded|Errno 122|quota exceeded'
-        'Your quota of bytes or files is used up: free some, and submit again.'
+    'Your quota of bytes or files is used up: free some, and submit again.'
     disk-full 'No space left on device|Errno 28|curl: \(23\)|PytorchStreamWriter failed|file write failed'
-        'Free some space (or quota), and submit again.'
+    'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
     gpu-memory 'CUDA out of memory|OutOfMemoryError' 'See "Out of memory" in the training guide.'
     shared-memory '[Bb]us error|/dev/shm|insufficient shared memory'
-        '/dev/shm is full: lower STAGE1_DATALOADER_NUM_WORKERS and that of stage 2.'
+    '/dev/shm is full: lower STAGE1_DATALOADER_NUM_WORKERS and that of stage 2.'
     nccl-network 'socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
-        'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'
+    'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
-        'A rank or the network stopped: see the page on several nodes.'
+    'A rank or the network stopped: see the page on several nodes.'
     host-memory 'oom_kill|oom-kill|OOM Killed|Out Of Memory|exitcode *: -9|Signal 9 |SIGKILL'
-        'Most often main memory is used up: raise MEM_PER_GPU, or lower the loader workers.'
+    'Most often main memory is used up: raise MEM_PER_GPU, or lower the loader workers.'
     certificate 'CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed|SSL certificate|UnknownIssuer|curl: \(60\)'
-        'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
+    'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
     rate-limit '429|Too Many Requests|rate limit' 'The Hub limits requests: submit again later, the download resumes.'
 )
@@ -122,10 +122,14 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     wait "$!"
 }
 
+must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fails
+    run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
+}
+
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
-    for name in BASH_ENV ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV ${!PIP_@} ${!UV_@} \
-        ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!TRANSFORMERS_@} ${!MAMBA_@}; do
+    for name in BASH_ENV ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV \
+        ${!PIP_@} ${!UV_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!MAMBA_@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
     export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
@@ -144,25 +148,23 @@ load_config() {
 
 read_values() {
     local name
-    define_variables
     read_config
     choose_value TRAIN_VERSION
     for name in "${!PATTERN[@]}"; do choose_value "$name"; done
     HF_ENDPOINT=${HF_ENDPOINT%/} PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
     for name in "${!PATTERN[@]}"; do check_value "$name"; done
-    [[ -n $HF_TOKEN ]] || problem token-missing "HF_TOKEN is empty." "Put your token into config.env; get one at $TOKEN_PAGE"
+    [[ -n $HF_TOKEN ]] || problem token-missing "HF_TOKEN is empty." "Put in the token from $TOKEN_PAGE"
     [[ -n ${INVALID[PROJECT_HOME]:-} ]] || check_folder
 }
 
 read_config() {
     local line number=0
-    [[ -e config.env ]] || die config-missing "There is no config.env in $SCRIPTS." "Copy the five files into one folder."
-    [[ -r config.env ]] || die config-owner "$SCRIPTS/config.env belongs to $(stat -c %U config.env) and cannot be read." \
+    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "Copy the five files into one folder."
+    [[ -r config.env ]] || die config-owner "config.env belongs to $(stat -c %U config.env) and cannot be read." \
         "Use a folder and a config.env of your own."
-    tr -d '\000' <config.env | cmp -s - config.env ||
-        die config-encoding "config.env holds NUL bytes, as in UTF-16, from line $(sed '/\x00/q' config.env | wc -l) on." \
-            "Save it as plain UTF-8."
-    ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "Run: sed -i 's/\\r\$//' config.env"
+    ! grep -qaP '\x00|^\xff\xfe' config.env || die config-encoding \
+        "config.env is UTF-16 or has NULs: line $(grep -naP -m 1 '\x00' config.env | cut -d: -f1)." "Save as UTF-8."
+    ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "sed -i 's/\\r\$//' config.env"
     while IFS= read -r line || [[ -n $line ]]; do
         number=$((number + 1))
         [[ $line =~ ^[[:space:]]*(#|$) ]] || read_assignment "$number" "$line"
@@ -173,11 +175,11 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
     local name value where="config.env line $1" form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)='
     form+='("([^"]*)"|'\''([^'\'']*)'\''|([^[:space:]"'\''#]*))[[:space:]]*(#.*)?$'
     if [[ ${2%%#*} =~ ^(.*)($'\xc2\xa0'|$'\xe3\x80\x80'|$'\xe2\x80\x8b'|$'\xef\xbb\xbf') ]]; then
-        problem config-space "$where: invisible character (U+00A0, U+3000, U+200B or U+FEFF) at column $((${#BASH_REMATCH[1]} + 1))." \
+        problem config-space "$where: unusual space (as U+00A0, U+3000) at column $((${#BASH_REMATCH[1]} + 1))." \
             "Remove it, or put a plain space there."
         return
     elif [[ ! $2 =~ $form ]]; then
-        problem config-syntax "$where is not NAME=value." "Write no spaces around =, and quotes around a value with spaces."
+        problem config-syntax "$where is not NAME=value." "No spaces around =, quotes around a value with spaces."
         return
     fi
     name=${BASH_REMATCH[2]} value=${BASH_REMATCH[4]}${BASH_REMATCH[5]}${BASH_REMATCH[6]}
@@ -227,7 +229,7 @@ check_value() {
     local name=$1 value=${!1} pattern=${PATTERN[$1]}
     [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='[A-Za-z0-9._~+/=-]{8,}'
     if [[ $name == HF_TOKEN && -n $value && (! $value =~ ^($pattern)$ || $value == hf_your*) ]]; then
-        value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put yours into config.env; get one at $TOKEN_PAGE"
+        value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
     elif [[ -n $value && ! $value =~ ^($pattern)$ ]]; then
         value_problem config-value "$name" "must be ${DESCRIPTION[$name]}"
     fi
@@ -246,15 +248,18 @@ make_folders() {
         die project-home "Folders cannot be made in PROJECT_HOME=$PROJECT_HOME." "Look at its rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
+    # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune_prompt
     ENVIRONMENT=$PROJECT_HOME/environments/diffueraser
-    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME: its quota is small
+    # Nothing is written to HOME.
+    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface
     [[ ! -O $SCRIPTS/config.env ]] || chmod 600 "$SCRIPTS/config.env" 2>/dev/null || true # it holds the token
 }
 
 open_log() { # open_log NAME: in a job, the output goes to logs/
     local log=$LOGS/$1-${SLURM_JOB_ID:-}.log
+    [[ ! ${SLURM_JOB_NAME:-} =~ ^diffueraser-[a-z]+$ ]] || log=$LOGS/$SLURM_JOB_NAME-${SLURM_JOB_ID:-}.log
     [[ -n ${SLURM_JOB_ID:-} && ! -t 1 && ! /dev/stdout -ef $log ]] || return 0
     log "The log is $log"
     exec >>"$log" 2>&1
@@ -286,26 +291,30 @@ count_files() { # count_files FOLDER…: what a mark of data holds, because disk
 free_gb() { # free_gb FOLDER: empty where the disk does not say
     local folder=$1
     until [[ -e $folder ]]; do folder=$(dirname "$folder"); done
-    df -Pk "$folder" 2>/dev/null | sed -nE 's/.* [0-9]+ +[0-9]+ +([0-9]+) +[0-9]+% .*/\1/p' | awk '{ printf "%d", $1 * 1.024e-6 }'
+    df -Pk "$folder" 2>/dev/null | sed -nE 's/.* [0-9]+ +[0-9]+ +([0-9]+) +[0-9]+% .*/\1/p' |
+        awk '{ printf "%d", $1 * 1.024e-6 }'
 }
 
-check_imports() { # LD_LIBRARY_PATH of a module can break torch
-    local imports='import torch, torchvision, accelerate, diffusers, transformers, numpy, cv2, PIL, imageio, einops, packaging, tqdm, matplotlib, yaml'
-    run imports "$ENVIRONMENT/bin/python" -c "$imports" && return
-    if [[ -n ${LD_LIBRARY_PATH:-} ]] && (unset LD_LIBRARY_PATH && "$ENVIRONMENT/bin/python" -c "$imports") >/dev/null 2>&1; then
+check_imports() { # a module's LD_LIBRARY_PATH can break torch
+    if run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then return; fi
+    if [[ -n ${LD_LIBRARY_PATH:-} ]] &&
+        run imports-2 env -u LD_LIBRARY_PATH "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then
         note "LD_LIBRARY_PATH=$LD_LIBRARY_PATH breaks the training environment and is unset."
         unset LD_LIBRARY_PATH
         return
     fi
     rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
-    die_with_cause "$TOOL_LOG" environment-broken "The training environment cannot be imported" "Run setup again: sbatch 01_setup.sbatch."
+    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" "$SETUP_FIX."
 }
+IMPORTS='import torch, torchvision, accelerate, diffusers, transformers, numpy, cv2'
+IMPORTS+=', PIL, imageio, einops, packaging, tqdm, matplotlib, yaml'
+SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
     local status=0 lock owner
     exec {lock}>>"$STATE/lock-$1"
     flock --timeout 10 --conflict-exit-code 75 "$lock" 2>/dev/null || status=$?
-    owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID${SLURM_CLUSTER_NAME:+ of cluster $SLURM_CLUSTER_NAME}, }process $$ on $(uname -n)"
+    owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."
     printf '%s\n' "$owner" >"$STATE/lock-$1"
@@ -345,61 +354,57 @@ define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands f
     done
 }
 
-define_variables() {
-    define 'hf_[A-Za-z0-9]{8,}' 'a Hugging Face token that begins with hf_' HF_TOKEN=
-    define 'non-prompt|prompt' '' TRAIN_VERSION=non-prompt
-    define '/[A-Za-z0-9._/+@,=-]*' 'an absolute path of letters, digits and ._/+@,=-' PROJECT_HOME=
-    define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no STAGE2_KEEP=no --scale_lr= --use_8bit_adam= \
-        --enable_xformers_memory_efficient_attention= --set_grads_to_none= --allow_tf32=
-    define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'a partition, several with commas, or none' CPU_PARTITION=compute \
-        GPU_PARTITION=gpu
-    define '[1-9]|[1-5][0-9]|6[0-4]' 'a whole number from 1 to 64' NUM_GPUS=8 NUM_NODES=1
-    define '[A-Za-z0-9._:@+=/-]+' 'a name of letters, digits and ._:@+=/-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
-        SETUP_ACCOUNT= SETUP_QOS= --tracker_project_name='diffueraser-stage1 // diffueraser-stage2'
-    define 'gres|gpus-per-node|none' '' GPU_REQUEST=gres
-    define '[1-9][0-9]{0,8}' 'a whole number from 1' CPUS_PER_GPU=6 SETUP_CPUS=16 DOWNLOAD_ATTEMPTS=10 \
-        STALL_MINUTES=60 STAGE1_CHECKPOINT= STAGE2_CHECKPOINT= --max_train_steps=50000 --checkpointing_steps=2000 \
-        --train_batch_size=1 --gradient_accumulation_steps= --resolution=512 --num_train_epochs= --lr_num_cycles= \
-        --validation_steps=2000
-    define '[1-9][0-9]{0,5}[MGT]|none' 'an amount such as 32G, or none' MEM_PER_GPU=32G SETUP_MEM=32G
-    define '-[A-Za-z0-9._:@+=/,%*-]*( [A-Za-z0-9._:@+=/,%*-]+)*' 'options of sbatch such as --constraint=gpu80' \
-        SETUP_SBATCH_OPTIONS= TRAIN_SBATCH_OPTIONS=
-    define \
-        '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|[0-9]{0,2}[1-9]:[0-5][0-9]:[0-5][0-9]|[1-9]0:[0-5][0-9]:00|00:[0-5][1-9]:00|none' \
-        'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
-        SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
-    define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
-    define 'https?://[A-Za-z0-9._~:/?@%&=+-]+' 'an http(s):// address' HF_ENDPOINT=https://huggingface.co
-    define '[A-Za-z0-9][A-Za-z0-9._-]*' 'the name of an organisation on the Hub' HF_ORG=JiaHuang01
-    define '[A-Za-z0-9][A-Za-z0-9._/-]*' 'a branch, tag or commit' HF_REVISION=main
-    define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' \
-        'an https:// address, with special characters as %XX' PYPI_MIRROR= UV_PYTHON_INSTALL_MIRROR=
-    define 'https?://[A-Za-z0-9._~:/?@%&=+-]+|[A-Za-z0-9._-]+' 'a name or https:// address' CONDA_CHANNEL=
-    define '[A-Za-z0-9._:+/-]+( [A-Za-z0-9._:+/-]+)*' 'modules with spaces between them' CONDA_MODULE=
-    define 'auto|conda|uv' '' ENV_TOOL=auto
-    define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' \
-        'a Hub repository such as your-name/your-repository' UPLOAD_REPO=
-    define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
-    define 'all|1|2|convert' '' STAGE=all
-    define '[a-z0-9-]+( [a-z0-9-]+)*' 'names of patches with spaces between them' SKIP_PATCHES=
-    define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with --, without quotes' \
-        STAGE1_EXTRA_ARGS= STAGE2_EXTRA_ARGS=
-    define '([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' 'a number such as 5e-06' --learning_rate=5e-06 \
-        --proportion_empty_prompts= --lr_power= --adam_beta1= --adam_beta2= --adam_weight_decay= --adam_epsilon= \
-        --max_grad_norm=
-    define '[1-9]|[12][0-9]|3[0-2]' 'a whole number from 1 to 32' --nframes='10 // 22'
-    define 'no|fp16|bf16' '' --mixed_precision='fp16|bf16'
-    define '0|[1-9][0-9]{0,8}' 'a whole number from 0' --seed= --lr_warmup_steps=
-    define 'auto|[0-9]|[1-5][0-9]|6[0-4]' 'auto or a whole number from 0 to 64' --dataloader_num_workers=auto
-    define 'linear|cosine|cosine_with_restarts|polynomial|constant|constant_with_warmup' '' --lr_scheduler=
-    define 'auto|yes|no' '' --gradient_checkpointing=auto
-    define '[2-9]|[1-9][0-9]{1,3}' 'a whole number from 2' --checkpoints_total_limit=3
-    define '\[[^$`;&|<>"]*\]' 'a Python list such as ['\''a'\'','\''b'\''] or []' \
-        --validation_image='['\''dataset/DAVIS/JPEGImages/480p/bear'\'','\''dataset/DAVIS/JPEGImages/480p/boat'\'']' \
-        --validation_mask='['\''dataset/DAVIS/Annotations/480p/bear'\'','\''dataset/DAVIS/Annotations/480p/boat'\'']' \
-        --validation_prompt='['\''clean background'\'','\''clean background'\'']'
-    define 'tensorboard|wandb|all' '' --report_to=tensorboard
-}
+define 'hf_[A-Za-z0-9]{8,}' 'a Hugging Face token that begins with hf_' HF_TOKEN=
+define 'non-prompt|prompt' '' TRAIN_VERSION=non-prompt
+define '/[A-Za-z0-9._/+@,=-]*' 'an absolute path of letters, digits and ._/+@,=-' PROJECT_HOME=
+define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no STAGE2_KEEP=no --scale_lr= --use_8bit_adam= \
+    --enable_xformers_memory_efficient_attention= --set_grads_to_none= --allow_tf32=
+define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'a partition, several with commas, or none' CPU_PARTITION=compute \
+    GPU_PARTITION=gpu
+define '[1-9]|[1-5][0-9]|6[0-4]' 'a whole number from 1 to 64' NUM_GPUS=8 NUM_NODES=1
+define '[A-Za-z0-9._:@+=/-]+' 'a name of letters, digits and ._:@+=/-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
+    SETUP_ACCOUNT= SETUP_QOS= --tracker_project_name='diffueraser-stage1 // diffueraser-stage2'
+define 'gres|gpus-per-node|none' '' GPU_REQUEST=gres
+define '[1-9][0-9]{0,8}' 'a whole number from 1' CPUS_PER_GPU=6 SETUP_CPUS=16 DOWNLOAD_ATTEMPTS=10 STALL_MINUTES=60 \
+    STAGE1_CHECKPOINT= STAGE2_CHECKPOINT= --max_train_steps=50000 --checkpointing_steps=2000 --train_batch_size=1 \
+    --gradient_accumulation_steps= --resolution=512 --num_train_epochs= --lr_num_cycles= --validation_steps=2000
+define '[1-9][0-9]{0,5}[MGT]|none' 'an amount such as 32G, or none' MEM_PER_GPU=32G SETUP_MEM=32G
+define '-[A-Za-z0-9._:@+=/,%*-]*( [A-Za-z0-9._:@+=/,%*-]+)*' 'options of sbatch such as --constraint=gpu80' \
+    SETUP_SBATCH_OPTIONS= TRAIN_SBATCH_OPTIONS=
+define '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0?[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|00:[0-5][1-9]:00|none' \
+    'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
+    SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
+define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
+define 'https?://[A-Za-z0-9._~:/?@%&=+-]+' 'an http(s):// address' HF_ENDPOINT=https://huggingface.co
+define '[A-Za-z0-9][A-Za-z0-9._-]*' 'the name of an organisation on the Hub' HF_ORG=JiaHuang01
+define '[A-Za-z0-9][A-Za-z0-9._/-]*' 'a branch, tag or commit' HF_REVISION=main
+define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' \
+    'an https:// address, with special characters as %XX' PYPI_MIRROR= UV_PYTHON_INSTALL_MIRROR=
+define 'https?://[A-Za-z0-9._~:/?@%&=+-]+|[A-Za-z0-9._-]+' 'a name or https:// address' CONDA_CHANNEL=
+define '[A-Za-z0-9._:+/-]+( [A-Za-z0-9._:+/-]+)*' 'modules with spaces between them' CONDA_MODULE=
+define 'auto|conda|uv' '' ENV_TOOL=auto
+define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository such as your-name/your-repository' \
+    UPLOAD_REPO=
+define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
+define 'all|1|2|convert' '' STAGE=all
+define '[a-z0-9-]+( [a-z0-9-]+)*' 'names of patches with spaces between them' SKIP_PATCHES=
+define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with --, without quotes' \
+    STAGE1_EXTRA_ARGS= STAGE2_EXTRA_ARGS=
+define '([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' 'a number such as 5e-06' --learning_rate=5e-06 \
+    --proportion_empty_prompts= --lr_power= --adam_beta1= --adam_beta2= --adam_weight_decay= --adam_epsilon= \
+    --max_grad_norm=
+define '[1-9]|[12][0-9]|3[0-2]' 'a whole number from 1 to 32' --nframes='10 // 22'
+define 'no|fp16|bf16' '' --mixed_precision='fp16|bf16'
+define '0|[1-9][0-9]{0,8}' 'a whole number from 0' --seed= --lr_warmup_steps=
+define 'auto|[0-9]|[1-5][0-9]|6[0-4]' 'auto or a whole number from 0 to 64' --dataloader_num_workers=auto
+define 'linear|cosine|cosine_with_restarts|polynomial|constant|constant_with_warmup' '' --lr_scheduler=
+define 'auto|yes|no' '' --gradient_checkpointing=auto
+define '[2-9]|[1-9][0-9]{1,3}' 'a whole number from 2' --checkpoints_total_limit=3
+define '\[[^$`;&|<>"]*\]' 'a Python list such as ['\''a'\'','\''b'\''] or []' \
+    --validation_image='['\''dataset/DAVIS/JPEGImages/480p/bear'\'','\''dataset/DAVIS/JPEGImages/480p/boat'\'']' \
+    --validation_mask='['\''dataset/DAVIS/Annotations/480p/bear'\'','\''dataset/DAVIS/Annotations/480p/boat'\'']' \
+    --validation_prompt='['\''clean background'\'','\''clean background'\'']'
+define 'tensorboard|wandb|all' '' --report_to=tensorboard
 
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR

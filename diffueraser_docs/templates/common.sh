@@ -6,6 +6,7 @@ TOKEN_PAGE=<{ hub.token_page }>
 DEFAULT_ENDPOINT=<{ hub.endpoint }>
 # What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members. The mark
 # holds the number of files and bytes.
+# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
 <{ data_rows() }>
 )
@@ -30,23 +31,17 @@ printable() { # printable TEXT: one line, no control characters, no secrets
     printf '%s' "$text"
 }
 
-die() { # die ID WHAT FIX
-    log "ERROR[$1] $2 Fix: $3" >&2
-    REPORTED=yes
-    exit 1
-}
-
 problem() { PROBLEMS+=("ERROR[$1] $2 Fix: $3"); } # problem ID WHAT FIX: reported together with all others
 
 value_problem() { # value_problem ID NAME WHY [FIX]
-    local shown="$2=${!2}" fix=${4:-Correct $2 in config.env.}
+    local where="config.env line ${ORIGIN[$2]}" shown="$2=${!2}"
+    [[ ! $2 =~ TOKEN|KEY ]] || shown=$2
     INVALID[$2]=yes
-    [[ $2 != HF_TOKEN && $2 != WANDB_API_KEY ]] || shown=$2
     case ${ORIGIN[$2]} in
-        environment) problem "$1" "$shown (from the environment): $3." "unset $2, or: $fix" ;;
-        default) problem "$1" "$shown (default): $3." "$fix" ;;
-        *) problem "$1" "config.env line ${ORIGIN[$2]}: $shown: $3." "$fix" ;;
+        environment) where="From the environment (to forget it: unset $2)" ;;
+        default) where='By default' ;;
     esac
+    problem "$1" "$where: $shown: $3." "${4:-Correct $2 in config.env.}"
 }
 
 report_problems() {
@@ -57,13 +52,18 @@ report_problems() {
     exit 1
 }
 
+die() { # die ID WHAT FIX
+    problem "$@"
+    report_problems
+}
+
 on_exit() { # ends what this script started; no failure is without an ERROR line
     local status=$? pid
     trap '' ERR TERM USR1
     for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
     wait || true
-    ((status == 0)) || [[ -n $REPORTED ]] || log "ERROR[unexpected] Stopped with status $status (${FAILED_AT:-no line})." \
-        "Fix: submit again, finished steps are skipped; if it happens again, send this log to the maintainers." >&2
+    ((status == 0)) || [[ -n $REPORTED ]] || log "ERROR[unexpected] Status $status at ${FAILED_AT:-an unknown line}." \
+        "Fix: submit again, finished steps are skipped; if it comes again, send this log to the maintainers." >&2
 }
 
 # What tools print when they fail: id, pattern of the telling line, fix. The first row that matches decides.
@@ -101,10 +101,14 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     wait "$!"
 }
 
+must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fails
+    run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
+}
+
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
-    for name in BASH_ENV ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV ${!PIP_@} ${!UV_@} \
-        ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!TRANSFORMERS_@} ${!MAMBA_@}; do
+    for name in BASH_ENV ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV \
+        ${!PIP_@} ${!UV_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!MAMBA_@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
     export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
@@ -123,25 +127,23 @@ load_config() {
 
 read_values() {
     local name
-    define_variables
     read_config
     choose_value TRAIN_VERSION
     for name in "${!PATTERN[@]}"; do choose_value "$name"; done
     HF_ENDPOINT=${HF_ENDPOINT%/} PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
     for name in "${!PATTERN[@]}"; do check_value "$name"; done
-    [[ -n $HF_TOKEN ]] || problem token-missing "HF_TOKEN is empty." "Put your token into config.env; get one at $TOKEN_PAGE"
+    [[ -n $HF_TOKEN ]] || problem token-missing "HF_TOKEN is empty." "Put in the token from $TOKEN_PAGE"
     [[ -n ${INVALID[PROJECT_HOME]:-} ]] || check_folder
 }
 
 read_config() {
     local line number=0
-    [[ -e config.env ]] || die config-missing "There is no config.env in $SCRIPTS." "Copy the five files into one folder."
-    [[ -r config.env ]] || die config-owner "$SCRIPTS/config.env belongs to $(stat -c %U config.env) and cannot be read." \
+    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "Copy the five files into one folder."
+    [[ -r config.env ]] || die config-owner "config.env belongs to $(stat -c %U config.env) and cannot be read." \
         "Use a folder and a config.env of your own."
-    tr -d '\000' <config.env | cmp -s - config.env ||
-        die config-encoding "config.env holds NUL bytes, as in UTF-16, from line $(sed '/\x00/q' config.env | wc -l) on." \
-            "Save it as plain UTF-8."
-    ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "Run: sed -i 's/\\r\$//' config.env"
+    ! grep -qaP '\x00|^\xff\xfe' config.env || die config-encoding \
+        "config.env is UTF-16 or has NULs: line $(grep -naP -m 1 '\x00' config.env | cut -d: -f1)." "Save as UTF-8."
+    ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "sed -i 's/\\r\$//' config.env"
     while IFS= read -r line || [[ -n $line ]]; do
         number=$((number + 1))
         [[ $line =~ ^[[:space:]]*(#|$) ]] || read_assignment "$number" "$line"
@@ -152,11 +154,11 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
     local name value where="config.env line $1" form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)='
     form+='("([^"]*)"|'\''([^'\'']*)'\''|([^[:space:]"'\''#]*))[[:space:]]*(#.*)?$'
     if [[ ${2%%#*} =~ ^(.*)($'\xc2\xa0'|$'\xe3\x80\x80'|$'\xe2\x80\x8b'|$'\xef\xbb\xbf') ]]; then
-        problem config-space "$where: invisible character (U+00A0, U+3000, U+200B or U+FEFF) at column $((${#BASH_REMATCH[1]} + 1))." \
+        problem config-space "$where: unusual space (as U+00A0, U+3000) at column $((${#BASH_REMATCH[1]} + 1))." \
             "Remove it, or put a plain space there."
         return
     elif [[ ! $2 =~ $form ]]; then
-        problem config-syntax "$where is not NAME=value." "Write no spaces around =, and quotes around a value with spaces."
+        problem config-syntax "$where is not NAME=value." "No spaces around =, quotes around a value with spaces."
         return
     fi
     name=${BASH_REMATCH[2]} value=${BASH_REMATCH[4]}${BASH_REMATCH[5]}${BASH_REMATCH[6]}
@@ -206,7 +208,7 @@ check_value() {
     local name=$1 value=${!1} pattern=${PATTERN[$1]}
     [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='[A-Za-z0-9._~+/=-]{8,}'
     if [[ $name == HF_TOKEN && -n $value && (! $value =~ ^($pattern)$ || $value == hf_your*) ]]; then
-        value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put yours into config.env; get one at $TOKEN_PAGE"
+        value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
     elif [[ -n $value && ! $value =~ ^($pattern)$ ]]; then
         value_problem config-value "$name" "must be ${DESCRIPTION[$name]}"
     fi
@@ -225,15 +227,18 @@ make_folders() {
         die project-home "Folders cannot be made in PROJECT_HOME=$PROJECT_HOME." "Look at its rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/<{ project.logs }> STATE=$PROJECT_HOME/<{ project.state }> CACHE=$PROJECT_HOME/.cache
+    # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }>
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['prompt'] }>
     ENVIRONMENT=$PROJECT_HOME/<{ project.environments }>/<{ environment.name }>
-    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME: its quota is small
+    # Nothing is written to HOME.
+    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface
     [[ ! -O $SCRIPTS/config.env ]] || chmod 600 "$SCRIPTS/config.env" 2>/dev/null || true # it holds the token
 }
 
 open_log() { # open_log NAME: in a job, the output goes to logs/
     local log=$LOGS/$1-${SLURM_JOB_ID:-}.log
+    [[ ! ${SLURM_JOB_NAME:-} =~ ^diffueraser-[a-z]+$ ]] || log=$LOGS/$SLURM_JOB_NAME-${SLURM_JOB_ID:-}.log
     [[ -n ${SLURM_JOB_ID:-} && ! -t 1 && ! /dev/stdout -ef $log ]] || return 0
     log "The log is $log"
     exec >>"$log" 2>&1
@@ -265,26 +270,29 @@ count_files() { # count_files FOLDER…: what a mark of data holds, because disk
 free_gb() { # free_gb FOLDER: empty where the disk does not say
     local folder=$1
     until [[ -e $folder ]]; do folder=$(dirname "$folder"); done
-    df -Pk "$folder" 2>/dev/null | sed -nE 's/.* [0-9]+ +[0-9]+ +([0-9]+) +[0-9]+% .*/\1/p' | awk '{ printf "%d", $1 * 1.024e-6 }'
+    df -Pk "$folder" 2>/dev/null | sed -nE 's/.* [0-9]+ +[0-9]+ +([0-9]+) +[0-9]+% .*/\1/p' |
+        awk '{ printf "%d", $1 * 1.024e-6 }'
 }
 
-check_imports() { # LD_LIBRARY_PATH of a module can break torch
-    local imports='import <{ environment.imports | join(", ") }>'
-    run imports "$ENVIRONMENT/bin/python" -c "$imports" && return
-    if [[ -n ${LD_LIBRARY_PATH:-} ]] && (unset LD_LIBRARY_PATH && "$ENVIRONMENT/bin/python" -c "$imports") >/dev/null 2>&1; then
+check_imports() { # a module's LD_LIBRARY_PATH can break torch
+    if run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then return; fi
+    if [[ -n ${LD_LIBRARY_PATH:-} ]] &&
+        run imports-2 env -u LD_LIBRARY_PATH "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then
         note "LD_LIBRARY_PATH=$LD_LIBRARY_PATH breaks the training environment and is unset."
         unset LD_LIBRARY_PATH
         return
     fi
     rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
-    die_with_cause "$TOOL_LOG" environment-broken "The training environment cannot be imported" "Run setup again: sbatch 01_setup.sbatch."
+    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" "$SETUP_FIX."
 }
+<{ import_line() }>
+SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
     local status=0 lock owner
     exec {lock}>>"$STATE/lock-$1"
     flock --timeout 10 --conflict-exit-code 75 "$lock" 2>/dev/null || status=$?
-    owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID${SLURM_CLUSTER_NAME:+ of cluster $SLURM_CLUSTER_NAME}, }process $$ on $(uname -n)"
+    owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."
     printf '%s\n' "$owner" >"$STATE/lock-$1"
@@ -324,9 +332,7 @@ define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands f
     done
 }
 
-define_variables() {
 <{ definitions() }>
-}
 
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR

@@ -16,7 +16,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from diffueraser_docs.facts import Facts, facts
-from tests.pypi import TORCHVISION
 
 CODE = Path(__file__).parent / "code"
 ROOTS = {False: "/home/hj/Train_Diffueraser", True: "/home/hj/Train_Diffueraser_prompt"}
@@ -24,17 +23,6 @@ DAVIS = ("bear", "boat", "camel")
 CLIPS = 24
 FRAMES = 3
 WIDTH = 8
-# What upstream's list holds and no index resolves.
-TRAPS = (
-    "clip==1.0",
-    "timm==0.6.13",
-    "open-clip-torch==3.2.0",
-    "hpsv2==1.2.0",
-    "image-reward==1.5",
-    "fairscale==0.4.13",
-)
-PYTHON = "3.11"
-STANDIN_PINS = {"torch": "2.13.0", "torchvision": TORCHVISION}
 
 
 def image(seed: int) -> bytes:
@@ -104,24 +92,15 @@ def code(*, prompt: bool) -> dict[str, bytes]:
             "libs/models.py": (CODE / "models.py").read_text(),
             "diffueraser/__init__.py": 'WEIGHTS = "/home/hj/DiffuEraser_new/weights"\n',
             "environment.yml": environment_yml(facts()),
-            "requirements.txt": "\n".join(TRAPS) + "\n",
         }
     return {name: text.encode() for name, text in files.items()}
 
 
 def environment_yml(data: Facts) -> str:
-    """Upstream's list: its pins as far as they go here, and its traps."""
-    pins = {**data.environment.pins, **STANDIN_PINS}
-    pins["opencv-python"] = pins.pop("opencv-python-headless")
-    listed = [f"{name}=={version}" for name, version in pins.items()]
-    return yaml.safe_dump(
-        {
-            "name": "diffueraser",
-            "channels": ["defaults"],
-            "dependencies": [f"python={PYTHON}", "pip=24.0", {"pip": [*listed, *TRAPS]}],
-        },
-        sort_keys=False,
-    )
+    """Upstream's list; the scripts install from the facts."""
+    pins = [f"{name}=={version}" for name, version in data.environment.requirements.items()]
+    listed = {"name": "diffueraser", "dependencies": [f"python={data.environment.python}", {"pip": pins}]}
+    return yaml.safe_dump(listed, sort_keys=False)
 
 
 def repositories(data: Facts, padding: int = 0) -> dict[str, dict[str, bytes]]:
