@@ -31,7 +31,7 @@ def test_scontrol_requeue_resumes(project: Project) -> None:
     ],
 )
 def test_preemption_resumes(project: Project, partition: str) -> None:
-    job = begin(project, f"--partition={partition}", step_seconds=2)
+    job = begin(project, f"--partition={partition}", step_seconds=4)  # a start within the grace time would not be done in it
     urgent = project.lab.sbatch("--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1", cwd=project.folder)
     assert project.lab.wait(urgent, 120) == "COMPLETED"
     has_come_back(project, job)
