@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster.lab import Lab, Partition
 from tests.cluster.project import Project
@@ -12,6 +14,7 @@ from tests.hub import Hub
 from tests.matrix.root_lab import RootLab
 from tests.matrix.roots import SUITES, is_native
 from tests.matrix.services import LabHub, LabIndex, serve_index
+from tests.matrix.tested_with import TestedWith
 from tests.matrix.upstream import build_repositories
 
 PARTITIONS = (
@@ -25,17 +28,44 @@ PARTITIONS = (
 EXTRA = "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\nEnforcePartLimits=ALL"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tested-with", metavar="FOLDER", help="write the tables of the page Tested with into a folder")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if folder := config.getoption("--tested-with", default=None):
+        config.pluginmanager.register(TestedWith(Path(folder)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder runs on each release."""
-    here = Path(__file__).parent
+    """Everything in this folder runs on each release; what is marked as a scenario becomes a row of the page Tested with."""
+    rows: dict[str, int] = {}
     for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.matrix)
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.matrix)
+        if (marker := item.get_closest_marker("scenario")) and isinstance(item, pytest.Function):
+            title, chinese = marker.args
+            scenario = {"row": rows.setdefault(title, len(rows)), "release": item.callspec.params["release"]}
+            item.user_properties.append(("scenario", {**scenario, "en": title, "zh": chinese}))
 
 
-@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SUITES])
+class ReleasesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """One worker runs all that belongs to a release."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next(release for release in SUITES if f"[{release}" in nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)  # a run without xdist does not know it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """With --dist=loadgroup the groups are the releases."""
+    return ReleasesTogether(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+@pytest.fixture(scope="session", params=SUITES)
 def release(request: pytest.FixtureRequest) -> str:
-    """A release of Slurm; one worker runs all that belongs to it."""
+    """A release of Slurm."""
     return str(request.param)
 
 

@@ -27,7 +27,6 @@ def build_root(suite: str, packages: tuple[str, ...] = PACKAGES) -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / f"{suite}.lock"):
         if not folder.exists():
-            subprocess.run([ROOT / "tests" / "install-system", "debootstrap"], check=True)
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
             made = subprocess.run([MAKE_ROOT, suite, part, *packages], capture_output=True, text=True, check=False)
