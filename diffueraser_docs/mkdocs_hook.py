@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -44,5 +45,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def expand(markdown: str, language: str) -> str:
     """The Markdown of a page with its macros expanded."""
     scripts = {name: (ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    text = PAGES.from_string(markdown).render(site_macros(facts(), language, scripts))
+    text = PAGES.from_string(markdown).render(
+        site_macros(facts(), language, scripts), generated=partial(generated, language=language)
+    )
     return join_chinese_lines(text) if language == "zh" else text
+
+
+def generated(name: str, language: str) -> str:
+    """What a run of the tests wrote for a page."""
+    path = ROOT / "docs" / "generated" / f"{name}.{language}.md"
+    return path.read_text(encoding="utf-8") if path.exists() else "–"
