@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
-	$(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/python -m mkdocs build --strict 2>&1 | sed '/^INFO/d'
 	$(BIN)/python -m diffueraser_docs check
 
 render: $(VENV)/docs.stamp  ## only scripts and READMEs
