@@ -13,6 +13,7 @@ from tests.cluster.project import Project
 from tests.cluster.test_setup_interruptions import Disks, small_disk
 from tests.cluster.training import (
     NO_VALIDATION,
+    Env,
     Hold,
     KeptRun,
     checkpoints,
@@ -62,8 +63,8 @@ def test_training_processes(project: Project, gpus: int, nodes: int) -> None:
 
 def test_training_all_settings(project: Project) -> None:
     """Batches above one, accumulation, W&B without Internet, validation off; all of it recorded."""
-    batches = {"STAGE1_TRAIN_BATCH_SIZE": "2", "STAGE2_TRAIN_BATCH_SIZE": "2", "STAGE1_GRADIENT_ACCUMULATION_STEPS": "2"}
-    more = {"STAGE2_SET_GRADS_TO_NONE": "yes", "STAGE1_EXTRA_ARGS": "", "WANDB_API_KEY": "a" * 40}
+    batches: Env = {"STAGE1_TRAIN_BATCH_SIZE": "2", "STAGE2_TRAIN_BATCH_SIZE": "2", "STAGE1_GRADIENT_ACCUMULATION_STEPS": "2"}
+    more: Env = {"STAGE2_SET_GRADS_TO_NONE": "yes", "STAGE1_EXTRA_ARGS": "", "WANDB_API_KEY": "a" * 40}
     assert train(project, gpus=2, **NO_VALIDATION, **batches, **more) == "COMPLETED", log(project) + trainer_log(project)[-3000:]
     for stage in (1, 2):
         path = project.root("non-prompt") / WEIGHTS / f"finetuned-stage{stage}" / "weights.json"
@@ -218,7 +219,7 @@ def test_training_stage_2_origin(project: Project, undisturbed: Undisturbed) -> 
     """Stage 2 never resumes from other stage 1 weights unasked; what is finished is not done again."""
     undisturbed().restore(project)
     first = project.record("non-prompt", 2)["stage1_weights"]
-    longer = {"STAGE1_MAX_TRAIN_STEPS": "15", "STAGE2_MAX_TRAIN_STEPS": "14"}
+    longer: Env = {"STAGE1_MAX_TRAIN_STEPS": "15", "STAGE2_MAX_TRAIN_STEPS": "14"}
     assert train(project, **longer) == "FAILED"
     assert (ids(log(project)), starts(project)) == (["stage2-origin"], []), "known before stage 1 trains"
     # The stage 2 that is there still names the stage 1 that it began from.
@@ -248,7 +249,7 @@ def test_training_errors_before_a_gpu_is_used(project: Project) -> None:
     project.edit(NUM_GPUS="4")
     small = ("--mem=4G", "--cpus-per-task=2", "02_train.sbatch")
     nowhere = "['dataset/DAVIS/nowhere','dataset/DAVIS']"
-    wrong = {"STAGE2_NFRAMES": "40", "STAGE1_LEARNING_RATE": "fast", "STAGE1_CHECKPOINTS_TOTAL_LIMIT": "1"}
+    wrong: Env = {"STAGE2_NFRAMES": "40", "STAGE1_LEARNING_RATE": "fast", "STAGE1_CHECKPOINTS_TOTAL_LIMIT": "1"}
     jobs = {
         project.sbatch("--gres=gpu:2", *small, NUM_GPUS=""): ["gpu-count"],
         project.sbatch("--gres=none", *small): ["gpu-none"],

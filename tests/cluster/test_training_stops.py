@@ -74,7 +74,7 @@ def test_stops_hanging_rank(project: Project, undisturbed: Undisturbed, hold: Ho
     wait_for(progress.exists, "progress is reported", 90, lambda: log(project))
     assert re.match(rf"step {HELD_AT}/12, [0-9.e+]+ steps/s, [0-9:]+ left, loss=[0-9.e-]+, .*\b{INTERVAL}$", progress.read_text())
     status = project.bash("setup_and_train.sbatch", "status").stdout
-    assert re.search(rf"diffueraser-train: job {job}, running", status), status
+    assert re.search(rf"diffueraser-train: job {job}, running", status, re.IGNORECASE), status
     assert progress.read_text().strip() in status
     assert project.lab.wait(job) == "COMPLETED", log(project)
     assert starts(project) == [0, INTERVAL], log(project)

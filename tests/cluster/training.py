@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,11 @@ from tests.cluster.project import TRAINING_OUTPUT, Project
 __all__ = ["Hold", "hold", "kept_runs", "project", "undisturbed"]
 Ready = Callable[..., Project]
 Weights = dict[str, bytes]
+Env = dict[str, Any]
+"""Variables beside arguments of other types."""
 INTERVAL = 5
 HELD_AT = INTERVAL + 2
-NO_VALIDATION = {f"STAGE{stage}_VALIDATION_{name}": "[]" for stage in (1, 2) for name in ("IMAGE", "MASK", "PROMPT")}
+NO_VALIDATION: Env = {f"STAGE{stage}_VALIDATION_{name}": "[]" for stage in (1, 2) for name in ("IMAGE", "MASK", "PROMPT")}
 
 
 def submit(project: Project, *options: str, gpus: int = 1, **env: str) -> int:
@@ -92,7 +95,7 @@ class Hold:
         self.project = project
         self.file = project.folder.parent / "hold"
         self.reached = self.file.with_name("hold-reached")
-        self.env = {"STANDIN_HOLD": str(self.file)}
+        self.env: Env = {"STANDIN_HOLD": str(self.file)}
 
     def at(self, place: str) -> None:
         """Hold at "stage 1, step 7" or "conversion 1"."""
