@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from diffueraser_docs.facts import VERSIONS, facts
+from diffueraser_docs.facts import facts
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.lab import ENDED, wait_for
 from tests.cluster.project import Project, steps_trained
 from tests.cluster.test_setup_interruptions import Disks, small_disk
