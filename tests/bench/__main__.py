@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement, facts
 from tests.bench import dpo, results, setup, training
 from tests.bench.data import build_large, build_pairs
 from tests.bench.machine import describe
+from tests.bench.models import Measurement, goals
 from tests.bench.place import place, point_to, warm
 from tests.cluster.project import Project
 from tests.hub import Hub
@@ -70,8 +70,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.parts) - set(PARTS)):
         parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
-    begin, goals = time.monotonic(), facts().benchmarks
-    measured = dict(facts().measurements.measured) if arguments.parts else {}
+    begin, wanted = time.monotonic(), goals()
+    measured = dict(results.read().measured) if arguments.parts else {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         machine = describe(folder)
@@ -79,11 +79,11 @@ def main() -> int:
             for part in arguments.parts or PARTS:
                 print(f"measures {part} …", flush=True)
                 measured |= measure(part, project, folder, arguments.rounds)
-                ordered = {goal.name: measured[goal.name] for goal in goals.goals if goal.name in measured}
+                ordered = {goal.name: measured[goal.name] for goal in wanted.goals if goal.name in measured}
                 found = results.results(machine, ordered, time.monotonic() - begin)
-                results.write(found)  # after each part: what comes later may fail
-    print(results.table(goals, found))
-    return 1 if results.missed(goals, found) else 0
+                results.write(wanted, found)  # after each part: what comes later may fail
+    print(results.table(wanted, found))
+    return 1 if results.missed(wanted, found) else 0
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement, facts
+from diffueraser_docs.facts import facts
 from tests.bench.measure import most, ratio, timed
+from tests.bench.models import Measurement
 from tests.bench.place import environment
 from tests.cluster.lab import wait_for
 from tests.cluster.project import Project

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement, facts
+from diffueraser_docs.facts import facts
 from tests.bench.measure import Peak, most, ratio, timed, used_bytes
+from tests.bench.models import Measurement
 from tests.bench.place import environment
 from tests.cluster.project import Project
 from tests.hub import Hub

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement
 from tests.bench.measure import difference, most, percent_above
+from tests.bench.models import Measurement
 from tests.cluster.lab import wait_for
 from tests.cluster.project import Project
 

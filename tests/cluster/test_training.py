@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from diffueraser_docs.facts import VERSIONS, facts
+from diffueraser_docs.facts import facts
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.lab import wait_for
 from tests.cluster.project import Project
 from tests.cluster.test_setup_interruptions import Disks, small_disk
