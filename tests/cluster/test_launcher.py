@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.lab import Lab, Node, Partition, wait_for
 from tests.cluster.project import Project
-from tests.cluster.training import clean, error, ids, log, notes, starts
+from tests.cluster.training import clean, error, ids, job_log, log, notes, starts
 from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 
@@ -381,4 +381,4 @@ def test_launcher_from_the_queue_to_the_uploaded_weights(ready: Callable[..., Pr
     project.hub.set_faults({"match": "/api/repos/create|/commit/", "kind": "status", "value": 403})
     upload = project.sbatch("01_setup.sbatch", "upload")
     assert project.lab.wait(upload) == "FAILED"
-    assert ids(project.log(f"*{upload}*")) == ["upload-failed"]
+    assert ids(job_log(project, upload)) == ["upload-failed"]

@@ -22,7 +22,7 @@ from tests.cluster.training import (
     error,
     hold,
     ids,
-    kept_runs,
+    job_log,
     log,
     notes,
     project,
@@ -34,7 +34,7 @@ from tests.cluster.training import (
     undisturbed,
 )
 
-__all__ = ["hold", "kept_runs", "project", "small_disk", "undisturbed"]
+__all__ = ["hold", "project", "small_disk", "undisturbed"]
 Ready = Callable[..., Project]
 Undisturbed = Callable[..., KeptRun]
 OUTPUT = "finetune-stage1"
@@ -177,19 +177,6 @@ def test_training_full_disk(project: Project, small_disk: Disks) -> None:
     assert project.record("non-prompt", 1)["step"] == 12
 
 
-def test_training_convert_any_checkpoint(ready: Ready) -> None:
-    """Also one of bf16, which has no scaler; a step that is not there changes nothing."""
-    project = clean(ready("prompt"))
-    assert train(project, STAGE="1") == "COMPLETED", log(project)
-    assert not (project.root("prompt") / OUTPUT / "checkpoint-12" / "scaler.pt").exists(), "the case needs bf16"
-    assert train(project, STAGE="convert", STAGE1_CHECKPOINT="5") == "COMPLETED", log(project)
-    assert project.record("prompt", 1)["step"] == 5
-    assert train(project, STAGE="convert", STAGE1_CHECKPOINT="7") == "FAILED"
-    assert ids(log(project)) == ["checkpoint-incomplete"]
-    assert project.record("prompt", 1)["step"] == 5
-    assert starts(project) == [0]
-
-
 def test_training_check(project: Project, undisturbed: Undisturbed) -> None:
     """What the checkpoints of an earlier run exclude is known on the login node, all at once, and in the plan's check too."""
     assert checked(project) == []
@@ -259,8 +246,7 @@ def test_training_errors_before_a_gpu_is_used(project: Project) -> None:
     }
     for job, expected in jobs.items():
         assert project.lab.wait(job) == "FAILED"
-        said = project.log(f"*{job}*")
-        assert ids(said) == expected, said
+        assert ids(job_log(project, job)) == expected, job_log(project, job)
     for name in ("gpu-count", "gpu-none", "validation-folder"):
         assert error(project.log(), name)
     assert all(f"{name}={value}" in project.log() for name, value in wrong.items())
@@ -269,15 +255,18 @@ def test_training_errors_before_a_gpu_is_used(project: Project) -> None:
     job = submit(project)
     assert project.lab.wait(job) == "FAILED"
     data.with_name("aside").rename(data)
-    assert ids(project.log(f"*{job}*")) == ["data-changed"]
+    assert ids(job_log(project, job)) == ["data-changed"]
     assert not (project.root("non-prompt") / OUTPUT).exists()
     outside = project.bash("02_train.sbatch")
     assert (outside.returncode, ids(outside.stderr)) == (1, ["not-in-a-job"])
 
 
 @pytest.mark.fault("two at once", "training", "refused")
-def test_training_two_at_once(ready: Ready, hold: Hold) -> None:
-    """Two trainings share a node, but never a version; nor does setup change the code of a version that trains."""
+def test_training_two_versions(ready: Ready, hold: Hold) -> None:
+    """Two trainings share a node, but never a version; nor does setup change the code of a version that trains.
+
+    Any checkpoint can be converted, also one of bf16, which has no scaler; a step that is not there changes nothing.
+    """
     for version in VERSIONS:
         project = clean(ready(version))
     hold.at("stage 1, step 3")
@@ -287,11 +276,18 @@ def test_training_two_at_once(ready: Ready, hold: Hold) -> None:
     setup = project.sbatch("01_setup.sbatch", "training", TRAIN_VERSION=VERSIONS[0], SKIP_PATCHES="trackers")
     for job in (second, setup):
         assert project.lab.wait(job) == "FAILED"
-        assert ids(project.log(f"*{job}*")) == ["locked"]
-        assert str(jobs[0]) in error(project.log(f"*{job}*"), "locked")
+        assert ids(job_log(project, job)) == ["locked"]
+        assert str(jobs[0]) in error(job_log(project, job), "locked")
     hold.release()
     assert [project.lab.wait(job, 120) for job in jobs] == ["COMPLETED"] * 2, log(project)
     assert [project.record(version, 1)["step"] for version in VERSIONS] == [12, 12]
+    assert not (project.root("prompt") / OUTPUT / "checkpoint-12" / "scaler.pt").exists(), "the case needs bf16"
+    for step, state in ((5, "COMPLETED"), (7, "FAILED")):
+        job = submit(project, TRAIN_VERSION="prompt", STAGE="convert", STAGE1_CHECKPOINT=str(step))
+        assert project.lab.wait(job) == state
+        assert ids(job_log(project, job)) == ["checkpoint-incomplete"] * (state == "FAILED")
+        assert project.record("prompt", 1)["step"] == 5
+    assert len(starts(project)) == 2
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from tests.cluster.training import (
     comes_back,
     hold,
     is_requeued,
-    kept_runs,
     log,
     project,
     starts,
@@ -24,7 +23,7 @@ from tests.cluster.training import (
     undisturbed,
 )
 
-__all__ = ["hold", "kept_runs", "project", "undisturbed"]
+__all__ = ["hold", "project", "undisturbed"]
 IN_STAGE_1 = f"stage 1, step {HELD_AT}"
 Undisturbed = Callable[..., KeptRun]
 

@@ -19,7 +19,6 @@ from tests.cluster.training import (
     hold,
     ids,
     is_requeued,
-    kept_runs,
     log,
     project,
     starts,
@@ -29,7 +28,7 @@ from tests.cluster.training import (
     undisturbed,
 )
 
-__all__ = ["hold", "kept_runs", "project", "undisturbed"]
+__all__ = ["hold", "project", "undisturbed"]
 Undisturbed = Callable[..., KeptRun]
 
 

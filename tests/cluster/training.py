@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.cluster.lab import Lab, wait_for
 from tests.cluster.project import TRAINING_OUTPUT, Project
 
-__all__ = ["Hold", "hold", "kept_runs", "project", "undisturbed"]
+__all__ = ["Hold", "hold", "project", "undisturbed"]
 Ready = Callable[..., Project]
 Weights = dict[str, bytes]
 Env = dict[str, Any]
@@ -35,6 +36,13 @@ def train(project: Project, *options: str, gpus: int = 1, timeout: float = 240, 
 def log(project: Project) -> str:
     """The job's own log."""
     return project.log("diffueraser-train*")
+
+
+def job_log(project: Project, job: int) -> str:
+    """What one job wrote, before and after it knew its log."""
+    return "\n".join(
+        path.read_text() for place in (project.folder, project.folder / "logs") for path in place.glob(f"*-{job}.log")
+    )
 
 
 def ids(text: str) -> list[str]:
@@ -139,15 +147,9 @@ def hold(project: Project) -> Iterator[Hold]:
 class KeptRun:
     """What a run left that nobody disturbed."""
 
-    def __init__(self, project: Project, folder: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.weights = project.weights("non-prompt")
-        for name in TRAINING_OUTPUT:
-            if (project.root("non-prompt") / name).exists():
-                shutil.copytree(project.root("non-prompt") / name, folder / "output" / name)
-        (folder / "state").mkdir(parents=True)
-        for mark in (project.folder / ".state").glob("training-*"):
-            shutil.copy(mark, folder / "state")
+        self.weights = weights_in(folder / "output" / "converted_weights")
 
     def restore(self, project: Project, *names: str) -> Path:
         """Put some of its folders back, or all and the marks; gives the root of the code."""
@@ -164,23 +166,38 @@ class KeptRun:
         return {name: content for name, content in self.weights.items() if "stage1" in name}
 
 
-@pytest.fixture(scope="session")
-def kept_runs() -> dict[int, KeptRun]:
-    """Runs that nobody disturbed, by number of processes."""
-    return {}
+def weights_in(folder: Path) -> Weights:
+    """Every converted file and its bytes, records left out: they hold parameters and times of their own."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "weights.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def keep(project: Project, folder: Path) -> None:
+    """Copy what a run left."""
+    for name in TRAINING_OUTPUT:
+        if (project.root("non-prompt") / name).exists():
+            shutil.copytree(project.root("non-prompt") / name, folder / "output" / name)
+    (folder / "state").mkdir()
+    for mark in (project.folder / ".state").glob("training-*"):
+        shutil.copy(mark, folder / "state")
 
 
 @pytest.fixture
-def undisturbed(
-    project: Project, kept_runs: dict[int, KeptRun], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., KeptRun]:
-    """Tells what a run leaves that nobody disturbs; to be asked before the run that is disturbed."""
+def undisturbed(project: Project, shared: Path) -> Callable[..., KeptRun]:
+    """Tells what a run leaves that nobody disturbs; to be asked before the run that is disturbed.
+
+    The first test that asks makes the run, for all files.
+    """
 
     def get(processes: int = 1) -> KeptRun:
-        if processes not in kept_runs:
-            assert train(project, gpus=processes, STAGE="all" if processes == 1 else "1") == "COMPLETED", log(project)
-            kept_runs[processes] = KeptRun(project, tmp_path_factory.mktemp(f"run-{processes}"))
-            clean(project)
-        return kept_runs[processes]
+        folder = shared / f"undisturbed-{processes}"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                assert train(project, gpus=processes, STAGE="all" if processes == 1 else "1") == "COMPLETED", log(project)
+                part = folder.with_suffix(".part")
+                keep(project, part)
+                part.rename(folder)
+                clean(project)
+        return KeptRun(folder)
 
     return get
