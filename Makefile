@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
-	$(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/python -m mkdocs build --strict 2>&1 | sed '/^INFO/d'
 	$(BIN)/python -m diffueraser_docs check
 
 render: $(VENV)/docs.stamp  ## only scripts and READMEs
@@ -47,7 +47,7 @@ mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT s
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
 reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, and thirty random kills, for the page Reliability
-	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE)=5 -m fault --reliability=diffueraser_docs/facts/reliability.yaml tests
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE)=5 -m fault --reliability=docs/generated tests
 	$(MAKE) docs
 
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from .check import check_all
 from .facts import FactError, facts
-from .hub import record, results_table, verify_hub
 from .render import render_all, write
+from .verify_hub import record, results_table, verify_hub
 
 
 def _render(_: argparse.Namespace) -> int:
@@ -58,9 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     command.set_defaults(run=_render)
     command = commands.add_parser("check", help="say what is wrong, file and line; nothing is written")
     command.set_defaults(run=_check)
-    command = commands.add_parser(
-        "verify-hub", help="compare the four repositories on the Hub with the facts (HF_TOKEN, HF_ENDPOINT)"
-    )
+    command = commands.add_parser("verify-hub", help="compare the repositories on the Hub with the facts (HF_TOKEN, HF_ENDPOINT)")
     command.add_argument("--update", action="store_true", help="record what was verified in facts/hub.yaml")
     command.set_defaults(run=_verify_hub)
     arguments = parser.parse_args(argv)

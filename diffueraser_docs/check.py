@@ -1,32 +1,20 @@
-"""Checks that nothing false is committed: scripts, names in them, drift, embedded scripts, commands, pages and paths."""
+"""Checks that nothing false is committed: generated files, paths, embedded scripts, messages, pages and their languages."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from jinja2 import TemplateError
-from markdown_it import MarkdownIt
 
-from .bash import Script, parse
-from .facts import LANGUAGES, Facts, facts
-from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all, variable_names
+from .facts import FACTS, Facts, facts
+from .markdown import code_blocks, first_difference
+from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all
+from .schema.base import LANGUAGES
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
-SHELL = {"bash", "sh", "shell"}
-SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
-# What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
-PROGRAMS = re.compile(
-    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|git|grep|head|id|install|ln|mkdir|module|mv|nproc|nvidia-smi|od|openssl|paste"
-    "|ps|readlink|rm|sacct|sbatch|scancel|scontrol|sed|sha1sum|sha256sum|sinfo|sleep|sort|split|squeue|srun|stat|tail|tar|timeout|tr"
-    "|uname|wc|xargs"
-)
-# Set by bash, Slurm or conda, not by the scripts.
-GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|CUDA_VISIBLE_DEVICES|SECONDS|CONDA_EXE|\W|\d+")
+MESSAGE = re.compile(r"^(?!\s*#).*?(?<![\w-])(?:die|problem|problem_with) ([a-z][a-z0-9-]*) ", re.MULTILINE)
+"""A call in a script that prints the message of an id."""
 
 
 @dataclass(frozen=True)
@@ -40,141 +28,6 @@ class Problem:
     def __str__(self) -> str:
         """File, line and reason, as editors read it."""
         return f"{self.path}:{self.line}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class CodeBlock:
-    """A fenced code block of a Markdown file."""
-
-    path: str
-    line: int
-    language: str
-    text: str
-
-
-def code_blocks(path: Path, name: str) -> list[CodeBlock]:
-    """All fenced code blocks of a Markdown file, found by a Markdown parser, also within folded parts."""
-    return code_blocks_of(path.read_text(encoding="utf-8"), name)
-
-
-def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
-    """All fenced code blocks of a Markdown text, also those indented below an admonition or a tab of the site."""
-    blocks = []
-    for token in MarkdownIt("commonmark").parse(SITE_BOX.sub("", text)):
-        line = (token.map or [0])[0] + 1
-        if token.type == "fence":
-            blocks.append(CodeBlock(name, line, token.info.split(" ")[0], token.content))
-        elif token.type == "code_block" and "```" in token.content:
-            blocks += [CodeBlock(name, line + b.line - 1, b.language, b.text) for b in code_blocks_of(token.content, name)]
-    return blocks
-
-
-def _tool(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
-def _run(command: list[str]) -> tuple[int, str]:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.returncode, result.stdout + result.stderr
-
-
-def check_bash(root: Path, names: Iterable[str] = SCRIPTS) -> list[Problem]:
-    """`bash -n`, shellcheck and shfmt over every script."""
-    launcher = root / "scripts" / SCRIPTS[-1]
-    sourced = launcher.read_text(encoding="utf-8") if launcher.exists() else ""
-    paths = [root / "scripts" / name for name in names]
-    with ThreadPoolExecutor() as pool:
-        return [problem for found in pool.map(lambda path: _check_script(path, sourced), paths) for problem in found]
-
-
-def _check_script(path: Path, sourced: str) -> tuple[Problem, ...]:
-    name = path.name
-    if not path.exists():
-        return (Problem(f"scripts/{name}", 1, "the script is missing: run make docs"),)
-    key = (name, path.read_text(encoding="utf-8"), sourced)
-    if key not in _CHECKED:
-        _CHECKED[key] = tuple(_check_file(path, name))
-    return _CHECKED[key]
-
-
-_CHECKED: dict[tuple[str, str, str], tuple[Problem, ...]] = {}
-"""What was found in a script of this name and text beside this launcher: looking again would take seconds."""
-
-
-def _check_file(path: Path, name: str) -> list[Problem]:
-    status, output = _run(["bash", "-n", str(path)])
-    if status:
-        match = re.search(r"line (\d+): (.*)", output)
-        line, reason = (int(match[1]), match[2]) if match else (1, output.strip())
-        return [Problem(f"scripts/{name}", line, f"bash -n: {reason}")]
-    # config.env is a table of settings: its comments stand in columns
-    return _shellcheck(path, name) + ([] if name == "config.env" else _shfmt(path, name))
-
-
-def _shellcheck(path: Path, name: str) -> list[Problem]:
-    command = [
-        _tool("shellcheck"),
-        "--shell=bash",
-        "--external-sources",
-        "--format=gcc",
-        f"--source-path={path.parent}",
-    ]
-    if name == "config.env":
-        command.append("--exclude=SC2034")  # its variables are read by the other scripts
-    _, output = _run([*command, str(path)])
-    found = re.findall(r"^(.*?):(\d+):\d+: (.*)$", output, re.MULTILINE)
-    return [
-        Problem(f"scripts/{Path(file).name}", int(line), f"shellcheck: {reason}")
-        for file, line, reason in found
-        if Path(file).name == name
-    ]
-
-
-def _shfmt(path: Path, name: str) -> list[Problem]:
-    _, output = _run([_tool("shfmt"), "-d", "-i", "4", "-ci", "-ln", "bash", str(path)])
-    return [
-        Problem(f"scripts/{name}", int(line), "formatting differs from shfmt -i 4 -ci")
-        for line in re.findall(r"^@@ -(\d+)", output, re.MULTILINE)
-    ]
-
-
-def check_names(root: Path, data: Facts) -> list[Problem]:
-    """Every command that a script calls exists, every function is called, every variable is set somewhere."""
-    scripts: dict[str, Script] = {}
-    for name in SCRIPTS:
-        file = root / "scripts" / name
-        try:
-            scripts[name] = parse(file.read_text(encoding="utf-8")) if file.exists() else Script()
-        except ValueError:
-            return []  # bash -n says it better
-    functions = {function for script in scripts.values() for function in script.functions}
-    called = {call for script in scripts.values() for call in script.calls}
-    known = functions | _builtins()
-    given = set(variable_names(data)) | {variable for script in scripts.values() for variable in script.assigned}
-    problems = []
-    for name, script in scripts.items():
-        path = f"scripts/{name}"
-        problems += [
-            Problem(path, line, f"calls {call}, which is no function here and no program of every cluster")
-            for call, line in script.calls.items()
-            if call not in known and "/" not in call and not PROGRAMS.fullmatch(call)
-        ]
-        problems += [
-            Problem(path, line, f"{function} is never called")
-            for function, line in script.functions.items()
-            if function not in called
-        ]
-        problems += [
-            Problem(path, line, f"reads {variable}, which nothing sets")
-            for variable, line in script.read.items()
-            if variable not in given and not GIVEN.fullmatch(variable)
-        ]
-    return problems
-
-
-@cache
-def _builtins() -> frozenset[str]:
-    return frozenset(_run(["bash", "-c", "compgen -bk"])[1].split())
 
 
 def check_drift(root: Path, rendered: Iterable[Rendered]) -> list[Problem]:
@@ -248,7 +101,7 @@ def _commands(page: str, text: str, scripts: list[str]) -> list[Problem]:
 
 def check_variables(root: Path, data: Facts) -> list[Problem]:
     """Every variable that a page assigns or names in capitals with a stage exists."""
-    known = set(variable_names(data))
+    known = set(data.variable_names())
     problems = []
     for page in pages(root):
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines() if page.exists() else [], 1):
@@ -283,6 +136,64 @@ def check_pages(root: Path) -> list[Problem]:
     return problems
 
 
+def check_navigation(root: Path) -> list[Problem]:
+    """Every page has its place in the navigation, and every title its Chinese."""
+    from mkdocs.utils.yaml import yaml_load  # noqa: PLC0415 - MkDocs is slow to import
+
+    text = (root / "mkdocs.yml").read_text(encoding="utf-8")
+    settings = yaml_load(text)
+    titles = {page: title for entry in settings["nav"] for title, page in entry.items()}
+    i18n = next(plugin["i18n"] for plugin in settings["plugins"] if "i18n" in plugin)
+    chinese = next(each for each in i18n["languages"] if each["locale"] == "zh")["nav_translations"]
+    missing = sorted(path.name for path in (root / "docs" / "en").glob("*.md") if path.name not in titles)
+    problems = [Problem(f"docs/en/{name}", 1, f"is not in mkdocs.yml: add '- Title: {name}' to nav") for name in missing]
+    return problems + [
+        Problem("mkdocs.yml", _line_of(text, f"- {title}: "), f"{title} has no Chinese title: add it to nav_translations")
+        for title in titles.values()
+        if title not in chinese
+    ]
+
+
+def _line_of(text: str, words: str) -> int:
+    return text[: text.find(words)].count("\n") + 1 if words in text else 1
+
+
+def check_languages(templates: Path) -> list[Problem]:
+    """The README templates have the same parts with the same number of sentences in both languages."""
+    names = [f"README.{language}.md" for language in LANGUAGES]
+    english, chinese = ((templates / name).read_text(encoding="utf-8") for name in names)
+    found = first_difference(english, chinese)
+    if found is None:
+        return []
+    (line, here), (other_line, there) = found
+    reason = f"{there} here, {here} in {names[0]} line {line}: change both languages"
+    return [Problem(f"diffueraser_docs/templates/{names[1]}", other_line, reason)]
+
+
+def check_messages(root: Path, data: Facts) -> list[Problem]:
+    """Every message id of a script has its entry in messages.yaml, and every entry its script."""
+    entries = {message.id for message in data.messages.messages if message.id}
+    scripts = {name: root / "scripts" / name for name in SCRIPTS if (root / "scripts" / name).exists()}
+    texts = {f"scripts/{name}": path.read_text(encoding="utf-8") for name, path in scripts.items()}
+    problems = [
+        Problem(path, text[: match.start(1)].count("\n") + 1, f"{match[1]} has no entry: add one to facts/messages.yaml")
+        for path, text in texts.items()
+        for match in MESSAGE.finditer(text)
+        if match[1] not in entries
+    ]
+    everything = "\n".join(texts.values())
+    source = (FACTS / "messages.yaml").read_text(encoding="utf-8")
+    return problems + [
+        Problem(
+            "diffueraser_docs/facts/messages.yaml",
+            _line_of(source, f"id: {message.id}"),
+            f"{message.id} is printed by no script: remove the entry, or say `by: slurm`, `trainer` or `tools`",
+        )
+        for message in data.messages.messages
+        if message.id and message.by == "script" and not re.search(rf"(?<![\w-]){message.id}(?![\w-])", everything)
+    ]
+
+
 def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TEMPLATES) -> list[Problem]:
     """Run every check.
 
@@ -301,7 +212,8 @@ def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TE
         *check_embedded(root),
         *check_variables(root, data),
         *check_pages(root),
-        *check_bash(root),
-        *check_names(root, data),
+        *check_navigation(root),
+        *check_languages(templates),
+        *check_messages(root, data),
     ]
     return sorted(set(problems), key=lambda problem: (problem.path, problem.line, problem.reason))

@@ -4,82 +4,32 @@ import re
 from html import escape
 from typing import Any
 
-from .estimates import estimate_disk
-from .facts import STAGES, VERSIONS, Facts, Goal, Measurement, Parameter, Stage, Text
+from jinja2 import Environment, StrictUndefined
 
-HEADINGS: dict[str, dict[str, list[str]]] = {
-    "repositories": {
-        "en": ["#", "Repository", "Contents", "Size", "Used by", "Verified"],
-        "zh": ["#", "仓库", "内容", "大小", "用途", "验证"],
-    },
-    "configuration": {
-        "en": ["Variable", "Default", "Meaning", "Must be"],
-        "zh": ["变量", "默认值", "含义", "取值"],
-    },
-    "parameters": {
-        "en": ["Parameter", "Stage 1", "Stage 2", "Meaning", "When to change it"],
-        "zh": ["参数", "阶段 1", "阶段 2", "含义", "何时修改"],
-    },
-    "messages": {
-        "en": ["You see", "Why", "Do"],
-        "zh": ["看到的提示", "原因", "处理办法"],
-    },
-    "reliability": {
-        "en": ["Fault", "Step", "Outcome", "Cases", "Longest case", "Downloaded twice", "Steps trained twice"],
-        "zh": ["故障", "步骤", "结果", "用例数", "最长用时", "重复下载", "重复训练步数"],
-    },
-    "patches": {
-        "en": ["Repair", "What it mends", "Without it"],
-        "zh": ["修补", "修正什么", "不修补时"],
-    },
-    "benchmarks": {
-        "en": ["Measured", "Goal", "Value", "Met", "Figures"],
-        "zh": ["测量项", "目标", "结果", "达标", "原始数据"],
-    },
-    "machine": {"en": ["Machine", ""], "zh": ["测试机器", ""]},
-}
-MACHINE = {
-    "en": ["processor", "cores", "memory", "disk", "load average before the run", "date", "duration of the run"],
-    "zh": ["处理器", "核数", "内存", "磁盘", "测量前的平均负载", "日期", "测量总时长"],
-}
-MET = {"en": {True: "✅ yes", False: "❌ no", None: "–"}, "zh": {True: "✅ 是", False: "❌ 否", None: "–"}}
-AGAINST = {"en": "against", "zh": "对比"}
-UNMEASURED = {"en": "not measured yet", "zh": "尚未测量"}
-EXPECTED = {"en": "expected, not checked yet", "zh": "预期值，尚未核对"}
+from .facts import Facts
+from .markdown import markdown_table
+from .schema.base import STAGES, VERSIONS, Stage, Text
+from .schema.hub import Content, size_text
+from .schema.messages import Message
+from .schema.training import Parameter
 
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
-    """A table as Markdown has it."""
-    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
-    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def join_chinese_lines(text: str) -> str:
-    """Join lines that break between Chinese characters: Markdown would show a space there."""
-    return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
-
-
-def figure(value: float, unit: str) -> str:
-    """A value as it is compared and shown: two digits at most."""
-    return f"{round(value, 2):g} {unit}"
-
-
-def goal_text(goal: Goal) -> str:
-    """A goal in signs that both languages read."""
-    if goal.at_most is not None:
-        return f"≤ {figure(goal.at_most, goal.unit)}"
-    return "–" if goal.at_least is None else f"≥ {figure(goal.at_least, goal.unit)}"
-
-
-def figures(goal: Goal, measured: Measurement, against: str = AGAINST["en"]) -> str:
-    """The figures of every round, ours against the reference."""
-    ours, reference = (", ".join(f"{value:.4g}" for value in values) for values in (measured.ours, measured.reference))
-    return f"{ours} {goal.figures}" + (f" {against} {reference} {goal.figures}" if reference else "")
+FIGURES = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
+NAMES = (
+    "script",
+    "folded_script",
+    "repositories_table",
+    "configuration_table",
+    "parameters_table",
+    "messages_table",
+    "example",
+    "download_gigabytes",
+    "disk_gigabytes",
+    "number",
+    "patches_table",
+    "flow_chart",
+    "directory_tree",
+)
+"""The macros that READMEs and pages may call."""
 
 
 class PageMacros:
@@ -91,28 +41,36 @@ class PageMacros:
         self._language = language
         self._scripts = scripts
 
-    def _say(self, text: Text | None) -> str:
-        return "" if text is None else str(getattr(text, self._language))
+    def _say(self, text: Text | None, /, **values: Any) -> str:
+        """A text in this language, with the measured figures and values that it shows."""
+        if text is None:
+            return ""
+        said = str(getattr(text, self._language))
+        measured = self._facts.measured
+        names = {"setting": measured.setting, "saving": measured.saving, "measured": measured, **values}
+        return FIGURES.from_string(said).render(names) if "{{" in said else said
 
     def _word(self, name: str) -> str:
         return self._say(self._facts.words.words[name])
 
+    def _table(self, name: str, rows: list[list[str]]) -> str:
+        return markdown_table([self._say(heading) for heading in self._facts.words.headings[name]], rows)
+
     def names(self) -> dict[str, Any]:
         """What a page may use: the macros and the facts."""
-        macros = {name: getattr(self, name) for name in dir(self) if not name.startswith("_") and name != "names"}
         return {
-            **macros,
-            "facts": self._facts,
+            **{name: getattr(self, name) for name in NAMES},
             "hub": self._facts.hub,
             "project": self._facts.project,
-            "reliability": self._facts.reliability,
             "groups": self._facts.configuration.groups,
             "training_groups": self._facts.training.groups,
-            "benchmark_groups": self._facts.benchmarks.groups,
-            "measurements": self._facts.measurements,
             "script_names": list(self._scripts),
             "language": self._language,
         }
+
+    def number(self, count: int) -> str:
+        """A small number as a word."""
+        return self._word(f"number_{count}")
 
     def script(self, name: str, *, numbered: bool = False) -> str:
         """A script, byte for byte, as a fenced code block."""
@@ -123,29 +81,31 @@ class PageMacros:
         """A script, byte for byte, folded."""
         return f"<details>\n<summary><code>{escape(name)}</code></summary>\n\n{self.script(name)}\n\n</details>"
 
+    def _content(self, content: Content) -> str:
+        """A file or folder of a repository, with its sizes and its note."""
+        count = f"{content.count} × " if content.count else ""
+        size = size_text(content.size_bytes) if content.size_bytes else ""
+        unpacked = self._word("unpacked").format(size_text(content.unpacked_bytes))
+        parts = [part for part in (size, unpacked if content.unpacked_bytes else "", self._say(content.note)) if part]
+        extra = self._word("brackets").format(self._word("list_comma").join(parts))
+        return f"{count}`{content.path}`" + (extra if parts else "")
+
     def repositories_table(self) -> str:
-        """The four repositories."""
+        """The repositories, what they hold, and when that was verified."""
         rows = []
-        comma, brackets = ("、", "（{}）") if self._language == "zh" else (", ", " ({})")
         for number, repository in enumerate(self._facts.hub.repositories, 1):
-            parts = []
-            for content in repository.contents:
-                count = f"{content.count} × " if content.count else ""
-                extra = comma.join(part for part in (content.size or "", self._say(content.note)) if part)
-                parts.append(f"{count}`{content.path}`" + (brackets.format(extra) if extra else ""))
             checked = repository.verified
-            state = f"✅ {checked.date}" if checked else EXPECTED[self._language]
             rows.append(
                 [
                     str(number),
                     f"`{repository.name}`",
-                    comma.join(parts),
+                    self._word("list_comma").join(self._content(content) for content in repository.contents),
                     repository.size,
                     self._say(repository.used_by),
-                    state,
+                    f"✅ {checked.date}" if checked else self._word("expected"),
                 ]
             )
-        return markdown_table(HEADINGS["repositories"][self._language], rows)
+        return self._table("repositories", rows)
 
     def configuration_table(self, group: str) -> str:
         """The variables of one group of config.env."""
@@ -160,7 +120,7 @@ class PageMacros:
             for v in self._facts.configuration.variables
             if v.group == group
         ]
-        return markdown_table(HEADINGS["configuration"][self._language], rows)
+        return self._table("configuration", rows)
 
     def _default(self, parameter: Parameter, stage: Stage) -> str:
         plain, prompt = (parameter.default(stage, version) for version in VERSIONS)
@@ -187,16 +147,22 @@ class PageMacros:
                     self._say(parameter.change),
                 ]
             )
-        return markdown_table(HEADINGS["parameters"][self._language], rows)
+        return self._table("parameters", rows)
 
     def messages_table(self) -> str:
         """The error messages that people meet most, for the README."""
         rows = [
-            [f"`{m.shown or m.text}`", *(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", self._say(text)) for text in (m.cause, m.cure))]
+            [self._headline(m), *(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", self._say(text)) for text in (m.cause, m.fix))]
             for m in self._facts.messages.messages
             if m.common
         ]
-        return markdown_table(HEADINGS["messages"][self._language], rows)
+        return self._table("messages", rows)
+
+    def _headline(self, message: Message) -> str:
+        """What is seen of a message: its id and title, or its words."""
+        if message.id and message.by == "script":
+            return f"`{message.id}` {self._say(message.title)}".rstrip()
+        return f"`{message.shown or message.text}`"
 
     def example(self, name: str) -> str:
         """What config.env shows for a variable."""
@@ -204,16 +170,16 @@ class PageMacros:
 
     def download_gigabytes(self) -> int:
         """GB that come down."""
-        return int(sum(repository.size_bytes for repository in self._facts.hub.repositories) / 1e9)
+        return int(self._facts.hub.download_gigabytes())
 
     def disk_gigabytes(self) -> int:
         """GB on disk when all is done, with the defaults."""
-        return round(estimate_disk(self._facts, {}))
+        return self._facts.disk_gigabytes()
 
     def patches_table(self) -> str:
         """The patches of upstream's code."""
         rows = [[f"`{r.name}`", self._say(r.meaning), self._say(r.without)] for r in self._facts.patches.patches]
-        return markdown_table(HEADINGS["patches"][self._language], rows)
+        return self._table("patches", rows)
 
     def flow_chart(self) -> str:
         """What happens, as a Mermaid diagram, which GitHub draws."""
@@ -225,57 +191,17 @@ class PageMacros:
             previous = step.id
         return "\n".join(["```mermaid", *lines, "```"])
 
-    def reliability_table(self) -> str:
-        """The fault matrix."""
-        names, rows = self._facts.faults, []
-        for result in self._facts.reliability.results:
-            again = "–" if result.repeated_bytes is None else f"{result.repeated_bytes / 1e6:.1f} MB"
-            steps = "–" if result.repeated_steps is None else str(result.repeated_steps)
-            words = (names.faults[result.fault], names.steps[result.step], names.outcomes[result.outcome])
-            rows.append([*(self._say(text) for text in words), str(result.cases), f"{result.seconds} s", again, steps])
-        return markdown_table(HEADINGS["reliability"][self._language], rows)
-
-    def benchmarks_table(self, group: str) -> str:
-        """What `make bench` found of a group of goals."""
-        rows = []
-        for goal in self._facts.benchmarks.goals:
-            if goal.group != group:
-                continue
-            found = self._facts.measurements.measured.get(goal.name)
-            if found is None:
-                rows.append([self._say(goal.what), goal_text(goal), UNMEASURED[self._language], "–", "–"])
-                continue
-            met, text = MET[self._language][goal.met(found.value)], figures(goal, found, AGAINST[self._language])
-            rows.append([self._say(goal.what), goal_text(goal), figure(found.value, goal.unit), met, text])
-        return markdown_table(HEADINGS["benchmarks"][self._language], rows)
-
-    def machine_table(self) -> str:
-        """The machine on which `make bench` ran."""
-        found = self._facts.measurements
-        machine = found.machine
-        values = [
-            machine.cpu,
-            str(machine.cores),
-            f"{machine.memory_gb:g} GB",
-            machine.disk,
-            "–" if machine.load is None else f"{machine.load:.2f}",
-            str(found.date),
-            f"{found.seconds} s",
-        ]
-        rows = [[name, value] for name, value in zip(MACHINE[self._language], values, strict=True)]
-        rows += [[f"`{name}`", value] for name, value in machine.versions.items()]
-        return markdown_table(HEADINGS["machine"][self._language], rows)
-
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
         children: dict[str, Any] = {}
         notes: dict[str, str] = {}
-        for entry in self._facts.project.tree:
+        entries = self._facts.project.tree_entries()
+        for entry in entries:
             node = children
             for part in entry.path.rstrip("/").split("/"):
                 node = node.setdefault(part, {})
             notes[entry.path.rstrip("/")] = self._say(entry.note)
-        folders = {entry.path.rstrip("/") for entry in self._facts.project.tree if entry.path.endswith("/")}
+        folders = {entry.path.rstrip("/") for entry in entries if entry.path.endswith("/")}
         lines = ["$PROJECT_HOME/"]
 
         def draw(node: dict[str, Any], prefix: str, path: str) -> None:
@@ -290,8 +216,3 @@ class PageMacros:
 
         draw(children, "", "")
         return "```text\n" + "\n".join(lines) + "\n```"
-
-
-def page_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str, Any]:
-    """Names that a README may use: the macros and the facts."""
-    return PageMacros(data, language, scripts).names()

@@ -11,9 +11,9 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
 from diffueraser_docs.facts import facts
-from diffueraser_docs.macros import join_chinese_lines
+from diffueraser_docs.markdown import join_chinese_lines
 from diffueraser_docs.render import ROOT, SCRIPTS
-from diffueraser_docs.site import site_macros
+from diffueraser_docs.site import SiteMacros
 
 PAGES = Environment(
     undefined=StrictUndefined,
@@ -45,9 +45,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def expand(markdown: str, language: str) -> str:
     """The Markdown of a page with its macros expanded."""
     scripts = {name: (ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    text = PAGES.from_string(markdown).render(
-        site_macros(facts(), language, scripts), generated=partial(generated, language=language)
-    )
+    values = SiteMacros(facts(), language, scripts).names()
+    text = PAGES.from_string(markdown).render(values, generated=partial(generated, language=language))
     return join_chinese_lines(text) if language == "zh" else text
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .facts import STAGES, Facts, Group, Parameter, Variable, facts
-from .macros import join_chinese_lines, page_macros
+from .facts import Facts, facts
+from .macros import PageMacros
+from .markdown import join_chinese_lines
 from .script_macros import ScriptMacros
 
 PACKAGE = Path(__file__).parent
 TEMPLATES = PACKAGE / "templates"
 ROOT = PACKAGE.parent
 SCRIPTS = ("config.env", "common.sh", "setup_and_train.sbatch", "01_setup.sbatch", "02_train.sbatch")
+"""Names of the scripts, in the order in which a collaborator meets them; each has a template of the same name."""
 READMES = {"en": "README.md", "zh": "README.zh-CN.md"}
 
 
@@ -46,7 +48,7 @@ def script_environment(data: Facts, templates: Path = TEMPLATES) -> Environment:
     )
     macros = ScriptMacros(data)
     environment.globals.update(
-        {name: getattr(macros, name) for name in dir(macros) if not name.startswith("_") and name != "facts"},
+        {name: getattr(macros, name) for name, value in vars(ScriptMacros).items() if callable(value) and name[0] != "_"},
         hub=data.hub,
         project=data.project,
         environment=data.environment,
@@ -85,8 +87,8 @@ def render_all(data: Facts | None = None, templates: Path = TEMPLATES) -> list[R
     )
     readmes = []
     for language, name in READMES.items():
-        macros = page_macros(data, language, texts)
-        text = pages.get_template(f"README.{language}.md").render(macros)
+        macros = PageMacros(data, language, texts)
+        text = pages.get_template(f"README.{language}.md").render(macros.names())
         readmes.append(Rendered(name, join_chinese_lines(text) if language == "zh" else text))
     return [*scripts, *readmes]
 
@@ -116,23 +118,3 @@ def write(rendered: list[Rendered], root: Path = ROOT) -> list[str]:
             raise
         changed.append(entry.path)
     return changed
-
-
-def variable_names(data: Facts) -> list[str]:
-    """Every variable of config.env, training parameters of both stages included."""
-    names = [variable.name for variable in data.configuration.variables]
-    for parameter in data.training.parameters:
-        names += [f"{stage.upper()}_{parameter.variable}" for stage in STAGES]
-    return names
-
-
-__all__ = [
-    "Group",
-    "Parameter",
-    "Rendered",
-    "Variable",
-    "render_all",
-    "render_scripts",
-    "variable_names",
-    "write",
-]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from .facts import STAGES, Facts
+from .facts import Facts
+from .schema.base import STAGES
 
 WIDTH = 118
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_|-")
@@ -159,7 +160,7 @@ class ScriptMacros:
 
     def unpacked_gigabytes(self) -> float:
         """GB that setup adds to the downloads: unpacked archives and the training environment."""
-        return round(self.facts.hub.unpacked + self.facts.project.disk.environment)
+        return round(self.facts.hub.unpacked + self.facts.project.environment_gb)
 
     # --- 02_train.sbatch ---------------------------------------------------------------------------------------
 
@@ -199,9 +200,7 @@ class ScriptMacros:
 
     def gigabytes(self, *, dpo: bool) -> int:
         """GB on disk when all is done, with or without DPO-dataset."""
-        disk = self.facts.project.disk
-        downloads = sum(r.size_bytes for r in self.facts.hub.repositories if dpo or r.role != "dpo") / 1e9
-        return round(downloads + self.facts.hub.unpacked + disk.environment + disk.training)
+        return self.facts.disk_gigabytes(dpo=dpo)
 
     def dpo_gigabytes(self) -> int:
         """GB of DPO-dataset."""

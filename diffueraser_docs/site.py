@@ -1,17 +1,38 @@
 """Macros that only the site has: diagram, figures, recipes, messages and the config.env builder."""
 
 import json
-import math
 import re
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .estimates import BYTES_PER_PARAMETER, MEASURED_ON_GIB, Estimate, estimate
-from .facts import FACTS, STAGES, Facts, FlowStep, Message, Parameter, Recipe, Setting, Text
-from .macros import PageMacros, markdown_table
+from .facts import FACTS, Facts
+from .macros import NAMES, PageMacros
+from .markdown import markdown_table
+from .schema.base import STAGES, Text
+from .schema.guide import Recipe
+from .schema.measured import Setting
+from .schema.project import FlowStep
+from .schema.training import Parameter
 
 TEMPLATES = FACTS.parent / "templates" / "site"
+GENERATED = FACTS.parent.parent / "docs" / "generated"
+"""Parts of pages that `make bench` and `make reliability` write."""
+SITE_NAMES = (
+    *NAMES,
+    "flow_diagram",
+    "settings_figure",
+    "loading_table",
+    "saving_table",
+    "texts",
+    "recipe",
+    "parameter",
+    "messages",
+    "builder",
+    "builder_facts",
+    "generated",
+)
+"""The macros that pages of the site may call."""
 CHOICES = re.compile(r"[A-Za-z0-9_-]+(?:\|[A-Za-z0-9_-]+)+")
 
 
@@ -31,17 +52,6 @@ def flow_rows(flow: list[FlowStep]) -> list[list[FlowStep]]:
     return rows
 
 
-def recipe_words(found: Estimate) -> dict[str, Any]:
-    """What the text of a recipe may say about its estimate."""
-    hours = found.hours
-    return {
-        "hours": f"{hours:.0f}" if hours and hours >= 15 else f"{hours:.1f}" if hours else "?",
-        "minutes": math.ceil(hours * 60) if hours else "?",
-        "memory": {stage: each.memory for stage, each in found.stages.items()},
-        "disk": round(found.disk),
-    }
-
-
 class SiteMacros(PageMacros):
     """The macros of READMEs and those of the site, in one language."""
 
@@ -58,6 +68,16 @@ class SiteMacros(PageMacros):
 
     def _html(self, name: str, **values: Any) -> str:
         return self._templates.get_template(name).render(say=self._say, word=self._word, **values).strip()
+
+    def names(self) -> dict[str, Any]:
+        """What a page of the site may use: the macros and the facts."""
+        data = self._facts
+        names = {**super().names(), **{name: getattr(self, name) for name in SITE_NAMES}}
+        return {**names, "measured": data.measured, "recipes": data.guide.recipes, "parameters": data.training.parameters}
+
+    def generated(self, name: str) -> str:
+        """A part of a page that a test run wrote, without the comment that says so."""
+        return (GENERATED / f"{name}.{self._language}.md").read_text(encoding="utf-8").split("\n", 1)[1].strip()
 
     def flow_diagram(self) -> str:
         """What happens, as boxes that wrap on a phone."""
@@ -104,10 +124,13 @@ class SiteMacros(PageMacros):
         return "\n".join(f"- {self._say(text)}" for text in texts)
 
     def recipe(self, recipe: Recipe) -> str:
-        """One recipe: heading, what it means with estimates for its own lines, and the part of config.env."""
-        found = estimate(self._facts, recipe.values(), recipe.gpu_gib)
-        jobs = math.ceil(found.hours / slurm_hours(recipe.values().get("TRAIN_TIME", "24:00:00"))) if found.hours else "?"
-        text = self._templates.from_string(self._say(recipe.text)).render(**recipe_words(found), jobs=jobs)
+        """One recipe: heading, what it means, and the part of config.env; a script of the page fills in the estimates."""
+
+        def estimate(name: str) -> str:
+            return f'<span data-recipe="{recipe.name}" data-figure="{name}">…</span>'
+
+        memory = {stage: estimate(stage) for stage in STAGES}
+        text = self._say(recipe.text, memory=memory, **{name: estimate(name) for name in ("hours", "minutes", "jobs")})
         lines = "\n".join(recipe.lines)
         return f'### {self._say(recipe.title)} {{: #{recipe.name} }}\n\n{text}\n\n```bash title="config.env"\n{lines}\n```'
 
@@ -134,9 +157,9 @@ class SiteMacros(PageMacros):
         return said[0].upper() + said[1:] + ("" if said.endswith((".", "。")) else "。" if self._language == "zh" else ".")
 
     def messages(self) -> str:
-        """Every error message with cause and cure, and a field that finds one by its text."""
-        messages: list[Message] = self._facts.messages.messages
-        return self._html("messages.html", groups=self._facts.messages.groups, messages=messages)
+        """Every error message with cause and fix, and a field that finds one by its text."""
+        facts = self._facts.messages
+        return self._html("messages.html", groups=facts.groups, messages=facts.messages)
 
     def builder(self) -> str:
         """The config.env builder: a form, and the facts that its script reads."""
@@ -149,8 +172,13 @@ class SiteMacros(PageMacros):
             recipes=self._facts.guide.recipes,
             gpu_sizes=self._facts.measured.gpu_sizes,
             choices_of=lambda kind: choices_of(kinds[kind].pattern),
-            data=json.dumps(self._builder_data(), ensure_ascii=False).replace("<", "\\u003c"),
+            data=self.builder_facts(),
         )
+
+    def builder_facts(self) -> str:
+        """The facts of which the page's script makes estimates."""
+        data = json.dumps(self._builder_data(), ensure_ascii=False).replace("<", "\\u003c")
+        return f'<script type="application/json" id="builder-facts">{data}</script>'
 
     def _builder_data(self) -> dict[str, Any]:
         data = self._facts
@@ -164,36 +192,24 @@ class SiteMacros(PageMacros):
                 fields.append(
                     {"name": name, "group": "training", "kind": p.kind, "default": default, "training": p.trainer_default}
                 )
-        measured = data.measured.model_dump(mode="json", exclude={"source", "machine", "caveats", "findings", "loading"})
+        measured = data.measured
         return {
             "fields": fields,
             "kinds": {name: {"pattern": k.pattern, "words": self._say(k.words)} for name, k in data.configuration.kinds.items()},
             "groups": {**{g.name: self._say(g.title) for g in data.configuration.groups}, "training": self._word("training")},
-            "recipes": {r.name: r.values() for r in data.guide.recipes},
-            "repositories": [{"role": r.role, "bytes": r.size_bytes} for r in data.hub.repositories],
-            "disk": {**data.project.disk.model_dump(mode="json"), "unpacked": data.hub.unpacked},
-            "measured": measured,
-            "measuredOnGib": MEASURED_ON_GIB,
-            "bytesPerParameter": BYTES_PER_PARAMETER,
+            "recipes": {r.name: {"values": r.values(), "gpu": r.gpu_gib} for r in data.guide.recipes},
+            "disk": {
+                "downloads": data.hub.download_gigabytes(),
+                "dpo": data.hub.by_role("dpo").size_bytes / 1e9,
+                "environment": data.project.environment_gb,
+                "unpacked": data.hub.unpacked,
+                "training": {stage: measured.saving[stage].disk_gigabytes(0) for stage in STAGES},
+            },
+            "measured": measured.model_dump(
+                mode="json", include={"gpu_gib", "resolution", "settings", "validation_peak", "saving"}
+            ),
+            "state": {stage: {bits: measured.state_gib(stage, bits) for bits in ("no", "yes")} for stage in STAGES},
+            "gradients": {stage: measured.gradients_gib(stage) for stage in STAGES},
             "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},
             "words": {name: self._say(text) for name, text in data.words.words.items()},
         }
-
-
-def slurm_hours(time: str) -> float:
-    """Hours of a Slurm time such as 24:00:00, 2-00:00:00 or 90 (minutes)."""
-    days, _, rest = time.rpartition("-")
-    parts = [int(part) for part in rest.split(":")]
-    if days:
-        hours, minutes, seconds = (*parts, 0, 0)[:3]
-    elif len(parts) == 3:
-        hours, minutes, seconds = parts
-    else:
-        hours, minutes, seconds = 0, *(*parts, 0)[:2]
-    return int(days or 0) * 24 + hours + minutes / 60 + seconds / 3600
-
-
-def site_macros(data: Facts, language: str, scripts: dict[str, str]) -> dict[str, Any]:
-    """Names that a page of the site may use: the macros and the facts."""
-    macros = SiteMacros(data, language, scripts)
-    return {**macros.names(), "measured": data.measured, "recipes": data.guide.recipes, "parameters": data.training.parameters}

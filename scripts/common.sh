@@ -197,15 +197,18 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
 }
 
 unknown_name() { # unknown_name WHERE NAME
-    local like fix="The page Configuration lists all names."
+    local like length fix="The page Configuration lists all names."
     if [[ ${2^^} == SKIP_REPAIRS ]]; then
         fix="Its new name is SKIP_PATCHES."
     elif [[ ${2^^} =~ $SBATCH_NAMES ]]; then
         fix="Options of sbatch go into SETUP_SBATCH_OPTIONS and TRAIN_SBATCH_OPTIONS=\"--${2,,}=value\"."
     elif [[ ${2^^} =~ $ENVIRONMENT_NAMES ]]; then
         fix="It is a variable of the environment: export it before the command."
-    elif like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "^${2:0:6}" | sort | head -n 4 | tr '\n' ' '); then
-        fix="Similar names: $like"
+    else
+        for ((length = ${#2}; length > 3; length--)); do
+            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "^${2:0:length}" | sort | head -n 3 | xargs) || continue
+            fix="Similar names: $like." length=0
+        done
     fi
     problem config-unknown "$1: there is no variable $2." "$fix"
 }

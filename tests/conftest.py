@@ -1,4 +1,4 @@
-"""The fault matrix: tests marked with `fault` become its rows; `--reliability FILE` writes them."""
+"""The fault matrix: tests marked with `fault` become its rows; `--reliability FOLDER` writes them."""
 
 import gc
 import os
@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from diffueraser_docs.facts import facts
+from tests import fault_matrix
 
 LOOK_AT_ONE_RUN = tuple(f"tests/cluster/test_{name}.py" for name in ("end_to_end", "paths", "readme_commands", "secrets"))
 """Files whose fixture `finished` takes minutes."""
@@ -47,7 +46,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--reliability", metavar="FILE", help="write what was survived into a file of facts")
+    parser.addoption("--reliability", metavar="FOLDER", help="write the pages of the fault matrix into a folder")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,14 +71,14 @@ def row_of(item: pytest.Item) -> dict[str, str] | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(file_of(item.nodeid)) if file_of(item.nodeid) in LONG else len(LONG))
-    known = facts().faults
+    known = fault_matrix.faults()
     for item in items:
         row = row_of(item)
         if row is None:
             continue
         for key, texts in (("fault", known.faults), ("step", known.steps), ("outcome", known.outcomes)):
             if row[key] not in texts:
-                raise pytest.UsageError(f"{item.nodeid}: {key} {row[key]!r} is not in facts/faults.yaml")
+                raise pytest.UsageError(f"{item.nodeid}: {key} {row[key]!r} is not in tests/faults.yaml")
         item.user_properties.append(("row", row))
 
 
@@ -100,8 +99,8 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no 
 class FaultMatrix:
     """Collects the rows of tests that passed; with several workers the controller sees all their reports."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.rows: list[dict[str, object]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -116,18 +115,10 @@ class FaultMatrix:
             self.rows.append({**row, "seconds": round(report.duration)})
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the matrix, whole or not at all, when every fault was survived."""
+        """Write the pages when every fault was survived."""
         if exitstatus or not self.rows or hasattr(session.config, "workerinput"):
             return
-        found = {
-            "source": "make reliability",
-            "date": datetime.now(UTC).date(),
-            "cores": os.cpu_count(),
-            "results": merged(self.rows),
-        }
-        part = self.path.with_suffix(".part")
-        part.write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=1000), encoding="utf-8")
-        part.replace(self.path)
+        fault_matrix.write(merged(self.rows), str(datetime.now(UTC).date()), os.cpu_count(), self.folder)
 
 
 def merged(rows: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -1,19 +1,110 @@
-// The config.env builder: checks what is typed by the patterns of the scripts, writes the file, and estimates what it
-// takes as diffueraser_docs/estimates.py does. Nothing is sent and nothing is stored.
+// Estimates of memory, time and disk, for the recipes of the guide and for the config.env builder, which also checks
+// what is typed by the patterns of the scripts and writes the file. Nothing is sent and nothing is stored.
 (() => {
   const source = document.getElementById("builder-facts");
   if (!source) return;
   const facts = JSON.parse(source.textContent);
   const words = facts.words;
+  const fields = new Map(facts.fields.map((field) => [field.name, field]));
+
+  // --- estimates ---------------------------------------------------------------------------------------------
+
+  const defaultOf = (field, version) => (typeof field.default === "string" ? field.default : field.default[version]);
+
+  const valueOf = (values, name) => {
+    const version = values.TRAIN_VERSION === "prompt" ? "prompt" : "non-prompt";
+    const field = fields.get(name);
+    return values[name] || defaultOf(field, version) || field.training || "no";
+  };
+
+  // As 02_train.sbatch computes it.
+  const memoryWithoutCheckpointing = (values, stage) => {
+    const need = facts.memory[stage];
+    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
+    const several = Number(valueOf(values, "NUM_GPUS")) * Number(valueOf(values, "NUM_NODES")) > 1;
+    return Math.floor(need.constant + need.per_frame * Number(of("nframes")) * Number(of("train_batch_size"))
+      + (several ? need.several_gpus : 0) + (of("validation_image") === "[]" ? 0 : need.validation) + 1);
+  };
+
+  const estimateStage = (values, stage, gpu) => {
+    const { measured } = facts;
+    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
+    const steps = Number(of("max_train_steps"));
+    const every = Number(of("checkpointing_steps"));
+    const choice = of("gradient_checkpointing");
+    const checkpointing = choice === "yes" || (choice === "auto" && gpu <= memoryWithoutCheckpointing(values, stage));
+    const usual = of("resolution") === String(measured.resolution) && of("use_8bit_adam") === "no"
+      && of("enable_xformers_memory_efficient_attention") === "no" && of("mixed_precision") !== "no";
+    const setting = usual && measured.settings.find((each) => each.stage === stage && !each.upstream
+      && each.nframes === Number(of("nframes")) && each.batch === Number(of("train_batch_size")) && each.checkpointing === checkpointing);
+    const floor = facts.state[stage][of("use_8bit_adam")];
+    const copies = facts.gradients[stage];
+    const memory = setting && setting.memory ? setting.memory[2] : null;
+    const validation = of("validation_image") !== "[]";
+    const saving = measured.saving[stage];
+    let hours = null;
+    if (setting && setting.steps_per_second) {
+      const validations = validation ? 1 + Math.floor(steps / Number(of("validation_steps"))) : 0;
+      const pauses = Math.ceil(steps / every) * saving.save_seconds + validations * saving.validation_seconds + saving.convert_seconds;
+      hours = (steps * Number(of("gradient_accumulation_steps")) / setting.steps_per_second + pauses) / 3600;
+    }
+    const peakOfValidation = measured.validation_peak[stage];
+    const known = !validation || gpu >= measured.gpu_gib || (!checkpointing && peakOfValidation !== undefined);
+    const peak = memory && validation && !checkpointing ? Math.max(memory, peakOfValidation || 0) : memory;
+    let verdict = "unknown";
+    if (floor > gpu || (setting && !setting.memory && gpu <= measured.gpu_gib) || (peak && peak > gpu)) verdict = "no";
+    else if (peak && peak > 0.95 * gpu) verdict = "tight";
+    else if (peak) verdict = !known ? "training" : peak + copies <= gpu ? "fits" : "one";
+    const disk = Math.min(Math.ceil(steps / every), Number(of("checkpoints_total_limit"))) * saving.checkpoint_gb
+      + facts.disk.training[stage];
+    return { memory, floor, hours, verdict, disk };
+  };
+
+  const slurmHours = (time) => {
+    const [days, rest] = time.includes("-") ? time.split("-") : [null, time];
+    const parts = rest.split(":").map(Number);
+    const [h, m, s] = days !== null ? [...parts, 0, 0] : parts.length === 3 ? parts : [0, ...parts, 0];
+    return Number(days || 0) * 24 + h + m / 60 + s / 3600;
+  };
+
+  const estimate = (values, gpu) => {
+    const stages = { stage1: estimateStage(values, "stage1", gpu), stage2: estimateStage(values, "stage2", gpu) };
+    const wanted = values.STAGE || "all";
+    const hours = ["stage1", "stage2"].filter((stage) => wanted === "all" || wanted === stage.slice(-1)).map((stage) => stages[stage].hours);
+    let disk = facts.disk.downloads + facts.disk.unpacked + facts.disk.environment + stages.stage1.disk + stages.stage2.disk;
+    if (values.DPO_DATASET === "no") disk -= facts.disk.dpo;
+    if (values.KEEP_DOWNLOADS === "no") disk -= facts.disk.unpacked;
+    const total = hours.some((each) => each === null) ? null : hours.reduce((a, b) => a + b, 0);
+    const jobs = total === null ? null : Math.ceil(total / slurmHours(valueOf(values, "TRAIN_TIME")));
+    return { stages, disk, hours: total, jobs };
+  };
+
+  // --- recipes: the figures in their texts are estimates for their lines -------------------------------------
+
+  for (const element of document.querySelectorAll("[data-recipe]")) {
+    const recipe = facts.recipes[element.dataset.recipe];
+    const found = estimate(recipe.values, recipe.gpu);
+    const hours = found.hours === null ? "?" : found.hours.toFixed(found.hours < 15 ? 1 : 0);
+    const figures = {
+      hours,
+      minutes: found.hours === null ? "?" : Math.ceil(found.hours * 60),
+      jobs: found.jobs ?? "?",
+      stage1: found.stages.stage1.memory ?? "?",
+      stage2: found.stages.stage2.memory ?? "?",
+    };
+    element.textContent = figures[element.dataset.figure];
+  }
+  window.estimate = estimate; // for the tests
+
+  // --- the builder --------------------------------------------------------------------------------------------
+
   const form = document.getElementById("builder-form");
+  if (!form) return;
   const output = document.getElementById("builder-output");
   const problems = document.getElementById("builder-problems");
-  const fields = new Map(facts.fields.map((field) => [field.name, field]));
   const control = (name) => document.getElementById(`f-${name}`);
   const placeholderOfToken = control("HF_TOKEN").placeholder;
   for (const kind of Object.values(facts.kinds)) kind.test = new RegExp(`^(?:${kind.pattern})$`);
-
-  // --- values -----------------------------------------------------------------------------------------
 
   const given = () => {
     const values = {};
@@ -22,14 +113,6 @@
       if (value !== "") values[name] = value;
     }
     return values;
-  };
-
-  const defaultOf = (field, version) => (typeof field.default === "string" ? field.default : field.default[version]);
-
-  const valueOf = (values, name) => {
-    const version = values.TRAIN_VERSION === "prompt" ? "prompt" : "non-prompt";
-    const field = fields.get(name);
-    return values[name] || defaultOf(field, version) || field.training || "no";
   };
 
   // --- checks, the same as the launcher's ---------------------------------------------------------------
@@ -80,78 +163,12 @@
     return `${lines.join("\n")}\n`;
   };
 
-  // --- estimates ---------------------------------------------------------------------------------------------
-
-  const GIB = 2 ** 30 / 1e9;
-
-  // As 02_train.sbatch computes it.
-  const memoryWithoutCheckpointing = (values, stage) => {
-    const need = facts.memory[stage];
-    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
-    const several = Number(valueOf(values, "NUM_GPUS")) * Number(valueOf(values, "NUM_NODES")) > 1;
-    return Math.floor(need.constant + need.per_frame * Number(of("nframes")) * Number(of("train_batch_size"))
-      + (several ? need.several_gpus : 0) + (of("validation_image") === "[]" ? 0 : need.validation) + 1);
-  };
-
-  const estimateStage = (values, stage, gpu) => {
-    const { measured } = facts;
-    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
-    const steps = Number(of("max_train_steps"));
-    const every = Number(of("checkpointing_steps"));
-    const choice = of("gradient_checkpointing");
-    const checkpointing = choice === "yes" || (choice === "auto" && gpu <= memoryWithoutCheckpointing(values, stage));
-    const usual = of("resolution") === String(measured.resolution) && of("use_8bit_adam") === "no"
-      && of("enable_xformers_memory_efficient_attention") === "no" && of("mixed_precision") !== "no";
-    const setting = usual && measured.settings.find((each) => each.stage === stage && !each.upstream
-      && each.nframes === Number(of("nframes")) && each.batch === Number(of("train_batch_size")) && each.checkpointing === checkpointing);
-    const trained = measured.trained_millions[stage] * 1e6 / 2 ** 30;
-    const floor = trained * facts.bytesPerParameter[of("use_8bit_adam")];
-    const copies = trained * 4;
-    const memory = setting && setting.memory ? setting.memory[2] : null;
-    const validation = of("validation_image") !== "[]";
-    const saving = measured.saving[stage];
-    let hours = null;
-    if (setting && setting.steps_per_second) {
-      const validations = validation ? 1 + Math.floor(steps / Number(of("validation_steps"))) : 0;
-      const pauses = Math.ceil(steps / every) * saving.save_seconds + validations * saving.validation_seconds + saving.convert_seconds;
-      hours = (steps * Number(of("gradient_accumulation_steps")) / setting.steps_per_second + pauses) / 3600;
-    }
-    const peakOfValidation = measured.validation_peak[stage];
-    const known = !validation || gpu >= facts.measuredOnGib || (!checkpointing && peakOfValidation !== undefined);
-    const peak = memory && validation && !checkpointing ? Math.max(memory, peakOfValidation || 0) : memory;
-    let verdict = "unknown";
-    if (floor > gpu || (setting && !setting.memory && gpu <= facts.measuredOnGib) || (peak && peak > gpu)) verdict = "no";
-    else if (peak && peak > 0.95 * gpu) verdict = "tight";
-    else if (peak) verdict = !known ? "training" : peak + copies <= gpu ? "fits" : "one";
-    const disk = Math.min(Math.ceil(steps / every), Number(of("checkpoints_total_limit"))) * saving.checkpoint_gb
-      + (saving.converted_gib[0] + saving.converted_gib[1]) * GIB;
-    return { memory, floor, hours, verdict, disk };
-  };
-
-  const slurmHours = (time) => {
-    const [days, rest] = time.includes("-") ? time.split("-") : [null, time];
-    const parts = rest.split(":").map(Number);
-    const [h, m, s] = days !== null ? [...parts, 0, 0] : parts.length === 3 ? parts : [0, ...parts, 0];
-    return Number(days || 0) * 24 + h + m / 60 + s / 3600;
-  };
-
-  const estimate = (values, gpu) => {
-    const stages = { stage1: estimateStage(values, "stage1", gpu), stage2: estimateStage(values, "stage2", gpu) };
-    const wanted = values.STAGE || "all";
-    const hours = ["stage1", "stage2"].filter((stage) => wanted === "all" || wanted === stage.slice(-1)).map((stage) => stages[stage].hours);
-    let disk = facts.disk.unpacked + facts.disk.environment + stages.stage1.disk + stages.stage2.disk;
-    for (const each of facts.repositories) if (each.role !== "dpo" || values.DPO_DATASET !== "no") disk += each.bytes / 1e9;
-    if (values.KEEP_DOWNLOADS === "no") disk -= facts.disk.unpacked;
-    return { stages, disk, hours: hours.some((each) => each === null) ? null : hours.reduce((a, b) => a + b, 0) };
-  };
-
   const showEstimates = (values) => {
     const gpu = Number(document.getElementById("builder-gpu").value);
     const found = estimate(values, gpu);
     const show = (name, text) => say(document.querySelector(`[data-estimate="${name}"]`), text);
     show("disk", `${Math.round(found.disk)} GB`);
-    const jobs = found.hours === null ? 0 : Math.ceil(found.hours / slurmHours(valueOf(values, "TRAIN_TIME")));
-    show("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours}${words.comma}${words.jobs}${words.colon}${jobs}`);
+    show("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours}${words.comma}${words.jobs}${words.colon}${found.jobs}`);
     for (const [stage, each] of Object.entries(found.stages)) {
       const amount = each.memory === null ? `≥ ${each.floor.toFixed(1)} ${words.floor}` : `${each.memory} GiB`;
       show(stage, amount + words.colon + words[`verdict_${each.verdict}`]);
@@ -189,7 +206,7 @@
   document.getElementById("builder-gpu").addEventListener("input", refresh);
   document.getElementById("builder-recipe").addEventListener("input", (event) => {
     clear();
-    for (const [name, value] of Object.entries(facts.recipes[event.target.value] || {})) control(name).value = value;
+    for (const [name, value] of Object.entries(facts.recipes[event.target.value]?.values || {})) control(name).value = value;
     refresh();
   });
   document.getElementById("builder-reset").addEventListener("click", () => {
@@ -208,7 +225,6 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
-  window.builderEstimate = (values, gpu) => estimate(values, gpu); // for the tests
   form.reset();
   refresh();
 })();

@@ -28,12 +28,14 @@
   const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   for (const entry of entries) {
     const parts = entry.dataset.words.split("…").map((part) => part.trim()).filter(Boolean);
-    entry.pattern = new RegExp(parts.map(escape).join(".*"), "i");
+    entry.pattern = parts.length ? new RegExp(parts.map(escape).join(".*"), "i") : /(?!)/;
     entry.weight = parts.join("").length;
   }
   field.addEventListener("input", () => {
     const wanted = field.value.trim();
-    let found = entries.filter((entry) => entry.pattern.test(wanted));
+    const id = /\[([a-z0-9-]+)\]/.exec(wanted)?.[1];
+    const named = entries.filter((entry) => id && entry.dataset.id === id);
+    let found = named.length ? named : entries.filter((entry) => entry.pattern.test(wanted));
     // A short generic entry gives way to one that shares more words with the line.
     const best = Math.max(...found.map((entry) => entry.weight));
     found = found.filter((entry) => entry.weight >= best / 2);

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement, facts
 from tests.bench import dpo, results, setup, training
 from tests.bench.data import build_large, build_pairs
 from tests.bench.machine import describe
+from tests.bench.models import Measurement, goals
 from tests.bench.place import place, point_to, warm
 from tests.cluster.project import Project
 from tests.hub import Hub
 
 PARTS = ("training", "dpo", "setup")
 """In this order: training needs what setup has made, the others begin with nothing."""
-FEW, MANY = 0.05, 1.0
-"""Shares of DPO-dataset's folders: to choose the client's best setting, to interrupt; and to compare."""
+FEW, MANY = 0.05, 0.3
+"""Shares of DPO-dataset's folders: to choose the client's best setting, and to compare."""
 SEED = 20260301
 
 
@@ -41,13 +41,12 @@ def measure_setup(project: Project, folder: Path, rounds: int) -> dict[str, Meas
         return setup.measure_time(project, folder, rounds) | setup.measure_disk(project, folder)
 
 
-def measure_dpo(project: Project, folder: Path) -> dict[str, Measurement]:
-    """Speed, rate limit and kill of DPO-dataset's download."""
-    with pairs(project, folder / "few", FEW) as count:
+def measure_dpo(project: Project, folder: Path, rounds: int) -> dict[str, Measurement]:
+    """Speed of DPO-dataset's download."""
+    with pairs(project, folder / "few", FEW):
         workers = dpo.best_workers(project)
-        found = dpo.measure_rate_limit(project) | dpo.measure_kill(project, (0.3, 0.7), count)
     with pairs(project, folder / "many", MANY) as count:
-        return dpo.measure_speed(project, count, workers, 1) | found
+        return dpo.measure_speed(project, count, workers, rounds)
 
 
 def measure_training(project: Project, rounds: int) -> dict[str, Measurement]:
@@ -59,19 +58,19 @@ def measure(part: str, project: Project, folder: Path, rounds: int) -> dict[str,
     """One of the parts."""
     if part == "setup":
         return measure_setup(project, folder, rounds)
-    return measure_dpo(project, folder) if part == "dpo" else measure_training(project, rounds)
+    return measure_dpo(project, folder, rounds) if part == "dpo" else measure_training(project, rounds)
 
 
 def main() -> int:
     """Measure, show, write; the status tells whether every goal is met."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help="all when left out; the others keep their figures")
-    parser.add_argument("--rounds", type=int, default=3, help="of setup and training; medians count")
+    parser.add_argument("--rounds", type=int, default=5, help="of setup and training; medians count")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.parts) - set(PARTS)):
         parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
-    begin, goals = time.monotonic(), facts().benchmarks
-    measured = dict(facts().measurements.measured) if arguments.parts else {}
+    begin, wanted = time.monotonic(), goals()
+    measured = dict(results.read().measured) if arguments.parts else {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         machine = describe(folder)
@@ -79,11 +78,11 @@ def main() -> int:
             for part in arguments.parts or PARTS:
                 print(f"measures {part} …", flush=True)
                 measured |= measure(part, project, folder, arguments.rounds)
-                ordered = {goal.name: measured[goal.name] for goal in goals.goals if goal.name in measured}
+                ordered = {goal.name: measured[goal.name] for goal in wanted.goals if goal.name in measured}
                 found = results.results(machine, ordered, time.monotonic() - begin)
-                results.write(found)  # after each part: what comes later may fail
-    print(results.table(goals, found))
-    return 1 if results.missed(goals, found) else 0
+                results.write(wanted, found)  # after each part: what comes later may fail
+    print(results.table(wanted, found))
+    return 1 if results.missed(wanted, found) else 0
 
 
 if __name__ == "__main__":

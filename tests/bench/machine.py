@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from diffueraser_docs.facts import Machine
+from tests.bench.models import Machine
 
 VERSIONS = {
     "bash": ["bash", "--version"],

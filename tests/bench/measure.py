@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from diffueraser_docs.facts import Measurement
+from tests.bench.models import Measurement
 
 LIMIT_SECONDS = 600
 

@@ -1,9 +1,8 @@
-"""Setup against the limit: `curl` of the same bytes, then `tar` of the same archives, without any check.
+"""Setup against the limit: `hf download` of the same repositories, then `tar` of the same archives, without any check.
 
 Not counted: building tools and environment, which are there already; that depends on the package index alone.
 """
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement, facts
+from diffueraser_docs.facts import facts
 from tests.bench.measure import Peak, most, ratio, timed, used_bytes
+from tests.bench.models import Measurement
 from tests.bench.place import environment
 from tests.cluster.project import Project
 from tests.hub import Hub
@@ -34,18 +34,24 @@ def files_of(hub: Hub) -> dict[str, Path]:
     return found
 
 
-def limit_script(hub: Hub, folder: Path) -> str:
-    """The commands of the limit: download into one folder, unpack into another."""
-    lines, archives = [f'header = "Authorization: Bearer {hub.token}"'], []
-    for address, path in files_of(hub).items():
-        target = folder / "downloads" / path.relative_to(hub.root)
-        lines += [f"url = {json.dumps(address)}", f"output = {json.dumps(str(target))}"]
-        archives += [str(target)] if path.name.endswith((".tar", ".tar.gz")) else []
+def limit_script(project: Project, folder: Path) -> str:
+    """The commands of the limit: `hf download` into one folder, `tar` into another, without any check."""
+    hub, data = project.hub, facts().hub
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "unpacked").mkdir(parents=True)
-    (folder / "curl").write_text("\n".join(lines))
-    unpack = " && ".join(f"tar --extract --file={archive} --directory={folder}/unpacked" for archive in archives)
-    return f"curl --silent --show-error --fail --location --create-dirs --config {folder}/curl && {unpack}"
+    hf = project.folder / "environments" / "tools" / "hub" / "bin" / "hf"
+    names = [data.by_role(role).name for role in ROLES]
+    options = "--repo-type dataset --max-workers 16 --quiet"
+    commands = [f"{hf} download {data.organisation}/{name} {options} --local-dir {folder}/downloads/{name}" for name in names]
+    archives = [path.relative_to(hub.root / data.organisation) for path in files_of(hub).values() if ".tar" in path.suffixes]
+    commands += [f"tar --extract --file={folder}/downloads/{path} --directory={folder}/unpacked" for path in archives]
+    return " && ".join(commands)
+
+
+def limit_environment(project: Project, folder: Path) -> dict[str, str]:
+    """What `hf` needs, with nothing that costs time."""
+    quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+    return environment(project, HF_TOKEN=project.hub.token, HF_HOME=str(folder / ".home"), **quiet)
 
 
 def setup_seconds(project: Project, **env: str) -> float:
@@ -62,8 +68,8 @@ def measure_time(project: Project, folder: Path, rounds: int) -> dict[str, Measu
         hub.reset()
         again.append(setup_seconds(project))
         again_bytes.append(sum(hub.payload().values()))
-        script = limit_script(hub, folder / "limit")
-        limit.append(timed(["bash", "-c", script], folder, project.lab.env))
+        script = limit_script(project, folder / "limit")
+        limit.append(timed(["bash", "-c", script], folder, limit_environment(project, folder)))
         shutil.rmtree(folder / "limit")
     project.forget_setup()
     return {
@@ -112,7 +118,7 @@ def measure_disk(project: Project, folder: Path) -> dict[str, Measurement]:
     """Peak disk use, with downloads kept and removed, against what must be there in the end."""
     with memory_disk(folder / "memory") as disk:
         empty = used_bytes(disk)
-        timed(["bash", "-c", limit_script(project.hub, disk / "limit")], disk, project.lab.env)
+        timed(["bash", "-c", limit_script(project, disk / "limit")], disk, limit_environment(project, disk))
         kept = used_bytes(disk) - empty
         archives = [path.stat().st_blocks * 512 for path in (disk / "limit" / "downloads").rglob("*.tar")]
         shutil.rmtree(disk / "limit")

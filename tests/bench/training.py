@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffueraser_docs.facts import Measurement
 from tests.bench.measure import difference, most, percent_above
+from tests.bench.models import Measurement
 from tests.cluster.lab import wait_for
 from tests.cluster.project import Project
 
@@ -33,11 +33,11 @@ SETTINGS = {
     },
 }
 ARGUMENTS = """source ./02_train.sbatch
-find_config ./02_train.sbatch
 load_config
-NODES=1 GPUS=1 CPUS=2 HEAD_ADDRESS=127.0.0.1 PORT=29511
-trainer_arguments {stage} 0 {steps} {interval}
-printf '%s\\0' "${{arguments[@]}}"
+NODES=1 GPUS=1 HEAD=127.0.0.1 SLURM_JOB_ID=1
+launcher_arguments {stage}
+trainer_arguments {stage} 0 {steps}
+printf '%s\\0' "${{ARGUMENTS[@]}}"
 """
 POLL_SECONDS = 0.005
 STAGE_SECONDS = 180
@@ -71,7 +71,7 @@ class Times:
 
 def trainer_arguments(project: Project, stage: int) -> list[str]:
     """The arguments that 02_train.sbatch gives to `accelerate launch`, from its own function."""
-    script = ARGUMENTS.format(stage=stage, steps=STEPS, interval=INTERVAL)
+    script = ARGUMENTS.format(stage=stage, steps=STEPS)
     result = project.lab.run(["bash", "-c", script], project.folder, {**project.env, **SETTINGS})
     return result.stdout.split("\0")[:-1]
 

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from diffueraser_docs.estimates import estimate
 from playwright.sync_api import Page
 
-from diffueraser_docs.estimates import estimate
-from diffueraser_docs.facts import STAGES, VERSIONS, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import variable_names
+from diffueraser_docs.schema.base import STAGES, VERSIONS
 from diffueraser_docs.site import choices_of
 from tests.browser import LANGUAGES, address
 from tests.browser.conftest import Watched

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from diffueraser_docs.facts import VERSIONS
 from diffueraser_docs.render import READMES
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.lab import Lab
 from tests.cluster.pages import block_commands, page_texts
 from tests.cluster.project import Project

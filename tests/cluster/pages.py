@@ -11,10 +11,11 @@ from typing import Self
 
 from markdown_it import MarkdownIt
 
-from diffueraser_docs.check import SHELL, SITE_BOX, CodeBlock, code_blocks_of
-from diffueraser_docs.facts import LANGUAGES
+from diffueraser_docs.check import SHELL
+from diffueraser_docs.markdown import SITE_BOX, CodeBlock, code_blocks_of
 from diffueraser_docs.mkdocs_hook import expand
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
+from diffueraser_docs.schema.base import LANGUAGES
 from tests.cluster.project import Project
 
 # What can begin a command in running text; a placeholder makes it an example of one.

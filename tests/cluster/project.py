@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from diffueraser_docs.check import code_blocks
-from diffueraser_docs.facts import VERSIONS, facts
+from diffueraser_docs.facts import facts
+from diffueraser_docs.markdown import code_blocks
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.lab import Lab
 from tests.hub import TOKEN, Hub
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from diffueraser_docs.facts import VERSIONS, facts
+from diffueraser_docs.facts import facts
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.conftest import Finished
 from tests.cluster.project import Project, steps_trained
 from tests.hub import TOKEN

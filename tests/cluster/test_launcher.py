@@ -1,7 +1,6 @@
 """setup_and_train.sbatch: every problem at once, on clusters of every shape, before anything is submitted."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,13 +8,16 @@ import pytest
 
 from tests.cluster.lab import Lab, Node, Partition, wait_for
 from tests.cluster.project import Project
+from tests.cluster.training import clean, error, ids, job_log, log, notes, starts
 from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 
 NewProject = Callable[..., Project]
+LAUNCHER = "setup_and_train.sbatch"
+NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 LUA = """
 function slurm_job_submit(job, partitions, uid)
-  if job.account == nil then slurm.log_user("an account is required"); return 2045 end
+  if %s then slurm.log_user("a rule of this site"); return 2045 end
   return slurm.SUCCESS
 end
 function slurm_job_modify(job, record, partitions, uid) return slurm.SUCCESS end
@@ -27,148 +29,227 @@ def held(project: Project) -> set[int]:
     return {job for job, state in project.lab.jobs().items() if state in ("PENDING", "RUNNING", "CONFIGURING")}
 
 
-def test_each_problem_is_said_at_once_and_nothing_is_submitted(new_project: NewProject) -> None:
+def refused(project: Project, *arguments: str, **env: str) -> str:
+    """What the launcher says when it submits nothing."""
+    before = set(project.lab.jobs())
+    result = project.bash(LAUNCHER, *arguments, **env)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert set(project.lab.jobs()) == before, "something was submitted"
+    return result.stderr
+
+
+def submitted(project: Project, **env: str) -> dict[str, dict[str, str]]:
+    """What scontrol says of the jobs that the launcher submits, by name: setup, train, dpo, upload."""
+    before = set(project.lab.jobs())
+    result = project.bash(LAUNCHER, **env)
+    assert result.returncode == 0, result.stdout + result.stderr
+    jobs = {job: project.lab.job(job) for job in set(project.lab.jobs()) - before}
+    for job in jobs:
+        assert re.search(rf"\b{job}\b", result.stdout), f"job {job} is not named in {result.stdout}"
+    return {said["JobName"].removeprefix("diffueraser-"): said for said in jobs.values()}
+
+
+def shown(status: str, name: str) -> str:
+    """What `status` shows of a job, in small letters."""
+    match = re.search(rf"diffueraser-{name}: (.*(?:\n +.*)*)", status)
+    assert match, f"{name} is not in\n{status}"
+    return match[1].lower()
+
+
+# --- every problem at once ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["check", "submit"])
+def test_launcher_each_problem_at_once(new_project: NewProject, command: str) -> None:
     project = new_project()
     (project.folder / "02_train.sbatch").unlink()
-    project.edit(
-        TRAIN_VERSION="promt", GPU_PARTITION="gpus", CPU_PARTITION="cpus", STAGE2_NFRAMES="33", TRAIN_TIME="tomorrow",
-        STAGE1_LEARNING_RAET="1e-5", DPO_DATASET="maybe", HF_ENDPOINT="ftp://hub", STAGE1_VALIDATION_IMAGE="[]",
-    )  # fmt: skip
-    started = time.monotonic()
-    result = project.bash("setup_and_train.sbatch", HF_ENDPOINT="")
-    assert time.monotonic() - started < 5
-    assert result.returncode == 1
-    for text in (
-        r"config.env line 3: TRAIN_VERSION=promt: must be prompt or non-prompt",
-        r"config.env line \d+: GPU_PARTITION=gpus: no partition of this name has GPUs; these have some: gpu",
-        r"config.env line \d+: CPU_PARTITION=cpus: there is no partition of this name; there are: compute gpu",
-        r"config.env line \d+: STAGE2_NFRAMES=33: must be a whole number from 1 to 32",
-        r"config.env line \d+: TRAIN_TIME=tomorrow: must be a Slurm time",
-        r"config.env line \d+: STAGE1_LEARNING_RAET is unknown; did you mean STAGE1_LEARNING_RATE\?",
-        r"config.env line \d+: DPO_DATASET=maybe: must be yes or no",
-        r"config.env line \d+: HF_ENDPOINT=ftp://hub: must be an address",
-        r"config.env line \d+: STAGE1_VALIDATION_IMAGE=\[\]: .* they list 0 2 2",
-        r"02_train.sbatch is missing",
-    ):
-        assert re.search(text, result.stderr), f"{text} is not in\n{result.stderr}"
-    assert held(project) == set()
+    wrong = {"TRAIN_VERSION": "promt", "STAGE2_NFRAMES": "33", "TRAIN_TIME": "tomorrow", "DPO_DATASET": "maybe",
+             "HF_ENDPOINT": "ftp://hub", "GPU_PARTITION": "gpus", "CPU_PARTITION": "cpus",
+             "STAGE1_LEARNING_RAET": "1e-5", "SKIP_REPAIRS": "trackers"}  # fmt: skip
+    project.edit(**wrong)
+    said = refused(project, *[command] * (command == "check"), HF_ENDPOINT="")
+    expected = [*["config-value"] * 5, *["partition-unknown"] * 2, *["config-unknown"] * 2, "files"]
+    assert sorted(ids(said)) == sorted(expected), said
+    lines = (project.folder / "config.env").read_text().splitlines()
+    for name, value in wrong.items():
+        number = next(number for number, line in enumerate(lines, 1) if line.startswith(f"{name}="))
+        assert re.search(rf"config.env line {number}: .*\b{name}\b", said), f"{name}={value} is not named in {said}"
+    assert "STAGE1_LEARNING_RATE" in said
+    assert "SKIP_PATCHES" in said
     assert not (project.folder / "logs").exists()
 
 
+def test_launcher_check_knows_what_training_would_refuse(new_project: NewProject) -> None:
+    """Before anything is set up, and beside other problems."""
+    project = new_project()
+    wrong = {
+        "STAGE2_EXTRA_ARGS": "--resum x",
+        "STAGE1_VALIDATION_IMAGE": "[]",
+        "GPU_PARTITION": "nowhere",
+        "STAGE1_NFRAMES": "33",
+    }
+    said = refused(project, "check", **wrong)
+    assert sorted(ids(said)) == ["config-conflict", "config-value", "extra-args", "partition-unknown"], said
+
+
+def test_launcher_check_shows_the_plan(new_project: NewProject) -> None:
+    project = new_project()
+    project.edit(SETUP_ACCOUNT="cpu-team", ACCOUNT="team", TRAIN_TIME="2-12", NUM_GPUS="4")
+    del project.env["NUM_GPUS"]
+    before = set(project.lab.jobs())
+    result = project.bash(LAUNCHER, "check", STAGE1_MAX_TRAIN_STEPS="50000", HF_TOKEN=TOKEN)
+    assert result.returncode == 0, result.stderr
+    assert set(project.lab.jobs()) == before
+    assert re.search(r"\bsetup +compute .*cpu-team", result.stdout)
+    assert re.search(r"\btraining +gpu +1 +4 +24 +128G +2-12 +team", result.stdout), result.stdout
+    assert re.search(r"DPO-dataset +compute .*cpu-team", result.stdout)
+    assert re.search(r"\b\d+ GPU-hours", result.stdout)
+    assert str(project.folder / "logs") in result.stdout
+    listed = next(line for line in notes(result.stderr) if "STAGE1_MAX_TRAIN_STEPS=50000" in line)
+    assert "HF_TOKEN" in listed, "values of the environment are listed"
+    assert "NUM_GPUS" not in listed
+    assert TOKEN not in result.stdout + result.stderr
+    project.hub.set_faults({"match": "/resolve/", "kind": "status", "value": 401})
+    assert ids(refused(project, "check")) == ["hub-token-rejected"]
+
+
 @pytest.mark.parametrize(
-    ("edits", "text"),
+    ("edits", "name", "fix"),
     [
-        ({"NUM_GPUS": "9"}, "NUM_GPUS=9: a node of gpu has 8 GPUs"),
-        ({"GPU_TYPE": "h100"}, "a node of gpu has 0 GPUs of type h100"),
-        ({"GPU_PARTITION": "compute"}, "no partition of this name has GPUs; these have some: gpu"),
-        ({"RESERVATION": "mine"}, "Set in config.env: RESERVATION"),
-        ({"NUM_NODES": "3"}, "Set in config.env: NUM_GPUS, GPU_TYPE, NUM_NODES"),
+        ({"NUM_GPUS": "9"}, "gpu-count", "NUM_GPUS"),
+        ({"GPU_TYPE": "h100"}, "gpu-type", "GPU_TYPE"),
+        ({"GPU_PARTITION": "compute"}, "partition-unknown", "gpu"),
+        ({"RESERVATION": "mine"}, "reservation", "RESERVATION"),
+        ({"NUM_NODES": "3"}, "nodes-unsuitable", "NUM_NODES"),
+        ({"TRAIN_SBATCH_OPTIONS": "--constraint=moon"}, "", "TRAIN_SBATCH_OPTIONS"),
     ],
 )
-def test_what_the_cluster_cannot_give_names_the_variable(new_project: NewProject, edits: dict[str, str], text: str) -> None:
+def test_launcher_what_the_cluster_cannot_give(new_project: NewProject, edits: dict[str, str], name: str, fix: str) -> None:
     project = new_project()
     project.edit(**edits)
     del project.env["NUM_GPUS"]
-    result = project.bash("setup_and_train.sbatch")
-    assert result.returncode == 1
-    assert text in result.stderr
-    assert held(project) == set()
+    said = refused(project)
+    assert set(ids(said)) == {name or ids(said)[0]}, said
+    if name:
+        assert fix in error(said, name).split(" Fix: ")[1], said
 
 
-def test_options_reach_sbatch_and_a_second_submission_is_refused(new_project: NewProject) -> None:
+# --- what is submitted -------------------------------------------------------------------------------------------
+
+
+def test_launcher_options_reach_slurm(new_project: NewProject) -> None:
     project = new_project()
     project.edit(NUM_NODES="2", CPUS_PER_GPU="3", MEM_PER_GPU="2G", TRAIN_TIME="1-00:00:00", SETUP_TIME="02:00:00",
-                 MAIL_USER="me@example.org", EXCLUSIVE="yes", HF_ENDPOINT="http://127.0.0.1:9")  # fmt: skip
-    result = project.bash("setup_and_train.sbatch", HF_ENDPOINT="", NUM_GPUS="4")
-    assert result.returncode == 0, result.stderr
-    setup, train, dpo = (int(job) for job in re.findall(r"job (\d+)", result.stdout))
-    job = project.lab.job(train)
-    assert (job["NumNodes"][0], job["TimeLimit"], job["Partition"], job["CPUs/Task"]) == (
-        "2",
-        "1-00:00:00",
-        "gpu",
-        "12",
-    )
+                 MAIL_USER="me@example.org", EXCLUSIVE="yes", HF_ENDPOINT=NO_HUB["HF_ENDPOINT"])  # fmt: skip
+    options = {"SETUP_SBATCH_OPTIONS": "--comment=cpu-job --nice=7", "TRAIN_SBATCH_OPTIONS": "--comment=gpu-job"}
+    jobs = submitted(project, HF_ENDPOINT="", NUM_GPUS="4", **options)
+    assert set(jobs) == {"setup", "train", "dpo"}
+    setup, train, dpo = (int(jobs[name]["JobId"]) for name in ("setup", "train", "dpo"))
+    job = jobs["train"]
+    assert (job["NumNodes"][0], job["TimeLimit"], job["Partition"], job["CPUs/Task"]) == ("2", "1-00:00:00", "gpu", "12")
     assert (job["TresPerNode"], job["MinMemoryNode"], job["OverSubscribe"]) == ("gres:gpu:4", "8G", "NO")
-    assert job["MailUser"] == "me@example.org"
+    assert (job["MailUser"], job["Comment"], job["Requeue"]) == ("me@example.org", "gpu-job", "1")
     assert job["Dependency"].startswith(f"afterok:{setup}")
-    assert project.lab.job(setup)["TimeLimit"] == "02:00:00"
-    again = project.bash("setup_and_train.sbatch")
-    assert again.returncode == 1
-    assert all(str(job) in again.stderr for job in (setup, train, dpo) if job in held(project))
+    assert jobs["dpo"]["Dependency"].startswith(f"afterany:{setup}")
+    for name in ("setup", "dpo"):
+        assert [jobs[name][key] for key in ("TimeLimit", "Comment", "Nice")] == ["02:00:00", "cpu-job", "7"]
+    again = refused(project)
+    assert ids(again) == ["jobs-exist"]
+    assert all(str(job) in again for job in (setup, train, dpo) if job in held(project))
     # The Hub cannot be reached: setup fails, and training does not stay behind for ever.
     states = project.lab.wait_all(60)
     assert (states[setup], states[train], states[dpo]) == ("FAILED", "CANCELLED", "FAILED")
-    status = project.bash("setup_and_train.sbatch", "status")
+    status = project.bash(LAUNCHER, "status")
     assert status.returncode == 0, status.stderr
-    assert re.search(rf"diffueraser-setup: job {setup}, failed.*\n +This node does not reach the Hub at", status.stdout), (
-        status.stdout
-    )
-    assert TOKEN not in result.stdout + result.stderr + status.stdout + project.log()
+    assert re.match(rf"job {setup}\b.*\bfailed", shown(status.stdout, "setup"))
+    assert set(ids(status.stdout)) == {"hub-unreachable"}
+    assert TOKEN not in again + status.stdout + project.log()
 
 
-def test_account_qos_and_reservation_reach_slurm(cluster: Callable[..., Project]) -> None:
-    lua = LUA.replace(
-        "if job.account == nil then",
-        "if job.partition == 'gpu' and (job.account ~= 'team' or job.qos ~= 'long' or job.reservation ~= 'ours') then",
-    )
-    project = cluster(lua, extra="JobSubmitPlugins=lua")
-    project.edit(ACCOUNT="team", QOS="long", NUM_GPUS="2")
-    refused = project.bash("setup_and_train.sbatch")
-    assert refused.returncode == 1
-    assert held(project) == set()
-    reservation = ["create", "reservation", "ReservationName=ours", "Users=root", "StartTime=now", "Duration=60", "Nodes=g1"]
-    project.lab.run(["scontrol", *reservation], project.folder)
-    project.edit(RESERVATION="ours")
-    accepted = project.bash("setup_and_train.sbatch")
-    assert accepted.returncode == 0, accepted.stderr
+SBATCH = """#!/usr/bin/env bash
+[[ " $* " != *" --test-only "* ]] || exec "{real}" "$@"
+echo "Welcome. You have used 100 of 500 hours."
+job=$("{real}" "$@") || exit
+echo "$job;lab"
+echo "100% of the nodes are up."
+"""
+CLUSTERED = """#!/usr/bin/env bash
+echo "${{0##*/}} ${{SLURM_CLUSTERS:-}}" >>"{asked}"
+unset SLURM_CLUSTERS
+[[ $0 != */squeue ]] || echo "CLUSTER: lab"
+exec "{real}" "$@"
+"""
 
 
-def test_status_follows_a_run_from_the_queue_to_the_weights(ready: Callable[..., Project]) -> None:
-    project = ready("non-prompt")
-    slow = {"DPO_DATASET": "no", "STANDIN_STEP_SECONDS": "1", "STAGE": "1"}
-    assert project.bash("setup_and_train.sbatch", **slow).returncode == 0
-    wait_for(lambda: "trainer starts" in project.log("diffueraser-train*"), "training begins", 120)
-    status = project.bash("setup_and_train.sbatch", "status").stdout
-    assert re.search(r"diffueraser-setup: job \d+, finished", status), status
-    assert re.search(r"diffueraser-train: job \d+, running", status), status
-    project.lab.wait_all(240)
-    status = project.bash("setup_and_train.sbatch", "status").stdout
-    assert re.search(r"diffueraser-train: job \d+, finished", status), status
-    assert re.search(r"stage 1: step 12/12, [0-9.]+ steps/s, 00:00 left, loss=[0-9.e-]+, last checkpoint 12", status), status
-    assert re.search(r"stage 1: weights of step 12 are ready in ", status), status
-    assert re.search(r"disk: [0-9.]+[KMGT] used, ", status), status
-
-
-def test_status_and_cancel_know_only_this_project(new_project: NewProject) -> None:
+def test_launcher_banners_and_ids_with_a_cluster(new_project: NewProject, tmp_path: Path) -> None:
+    """What a site's sbatch prints beside the id is no id; the cluster of `100;cluster` is asked for the job later."""
     project = new_project()
-    nothing = project.bash("setup_and_train.sbatch", "status")
+    programs, asked = tmp_path / "programs", tmp_path / "asked"
+    programs.mkdir()
+    for name, script in (("sbatch", SBATCH), ("squeue", CLUSTERED), ("scancel", CLUSTERED)):
+        real = project.lab.run(["bash", "-c", f"type -P {name}"], project.folder).stdout.strip()
+        (programs / name).write_text(script.format(real=real, asked=asked))
+        (programs / name).chmod(0o755)
+    project.env["PATH"] = f"{programs}:{project.lab.env['PATH']}"
+    jobs = submitted(project, **NO_HUB, SETUP_SBATCH_OPTIONS="--hold")
+    assert jobs["train"]["Dependency"].startswith(f"afterok:{jobs['setup']['JobId']}")
+    status = project.bash(LAUNCHER, "status")
+    assert status.returncode == 0, status.stderr
+    assert re.match(rf"job {jobs['setup']['JobId']}\b.*\bpending", shown(status.stdout, "setup"))
+    assert project.bash(LAUNCHER, "cancel").returncode == 0
+    wait_for(lambda: not held(project), "this project's jobs are gone", 30, costly=True)
+    assert {"squeue lab", "scancel lab"} <= set(asked.read_text().splitlines())
+
+
+def test_launcher_account_qos_reservation(cluster: Callable[..., Project]) -> None:
+    """Those of setup can differ; what Slurm refuses names the variable of that job."""
+    site = (
+        "job.partition == 'gpu' and (job.account ~= 'team' or job.qos ~= 'long' or job.reservation ~= 'ours') or"
+        " job.partition == 'compute' and (job.account ~= 'cpu-team' or job.qos ~= 'cpu')"
+    )
+    project = cluster(site, extra="JobSubmitPlugins=lua")
+    project.edit(ACCOUNT="team", QOS="long", SETUP_ACCOUNT="cpu-team", SETUP_QOS="cpu", NUM_GPUS="2")
+    assert "a rule of this site" in refused(project)
+    reservation = ["create", "reservation", "ReservationName=ours", "Users=root", "StartTime=now", "Duration=60"]
+    project.lab.run(["scontrol", *reservation, "Nodes=c1,g1"], project.folder)
+    project.edit(RESERVATION="ours")
+    jobs = submitted(project, **NO_HUB)
+    assert [jobs[name]["Account"] for name in ("setup", "dpo", "train")] == ["cpu-team", "cpu-team", "team"]
+    assert jobs["train"]["Reservation"] == "ours"
+
+
+def test_launcher_status_and_cancel_know_only_this_project(new_project: NewProject) -> None:
+    project = new_project()
+    nothing = project.bash(LAUNCHER, "status")
     assert nothing.returncode == 0, nothing.stderr
-    assert nothing.stdout.count("no job yet") == 4
+    assert len(re.findall(r"diffueraser-(setup|train|dpo|upload): no job", nothing.stdout)) == 4
     stranger = project.lab.sbatch("--wrap=sleep 60", "--job-name=diffueraser-train", cwd=project.folder.parent)
     sleeper = project.lab.sbatch("--exclusive", "--nodelist=c1", "--wrap=sleep 60", cwd=project.folder.parent)
-    assert project.bash("setup_and_train.sbatch").returncode == 0
-    status = project.bash("setup_and_train.sbatch", "status").stdout
-    assert re.search(r"diffueraser-setup: job \d+, pending, (waiting for (free )?nodes|Slurm has not|other jobs)", status), status
-    assert re.search(r"diffueraser-train: job \d+, pending, waiting for the job before it", status), status
+    assert project.bash(LAUNCHER).returncode == 0
+    status = project.bash(LAUNCHER, "status").stdout
+    assert all(re.match(r"job \d+\b.*\bpending, \w", shown(status, name)) for name in ("setup", "train")), status
     mine = held(project) - {stranger, sleeper}
-    cancelled = project.bash("setup_and_train.sbatch", "cancel")
+    cancelled = project.bash(LAUNCHER, "cancel")
     assert cancelled.returncode == 0, cancelled.stderr
+    assert all(str(job) in cancelled.stdout for job in mine)
     wait_for(lambda: not held(project) & mine, "this project's jobs are gone", 30, costly=True)
     assert held(project) == {stranger, sleeper}
-    assert "nothing" in project.bash("setup_and_train.sbatch", "cancel").stderr.lower()
+    assert ids(project.bash(LAUNCHER, "cancel").stderr) == ["jobs-none"]
+
+
+# --- clusters of other shapes ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def cluster(tmp_path: Path, hub: Hub, index: PackageIndex) -> Iterator[Callable[..., Project]]:
-    """A collaborator's folder on a cluster of another shape."""
+    """A collaborator's folder on a cluster of another shape, whose site refuses what a condition in Lua describes."""
     labs: list[Lab] = []
 
-    def make(lua: str = LUA, **options: object) -> Project:
+    def make(site: str = "false", **options: object) -> Project:
         lab = Lab(tmp_path / "lab", **options)  # type: ignore[arg-type]
         labs.append(lab)
         lab.folder.mkdir()
-        (lab.folder / "job_submit.lua").write_text(lua)
+        (lab.folder / "job_submit.lua").write_text(LUA % site)
         lab.__enter__()
         project = Project(tmp_path / "project", lab, hub, index)
         project.copy_scripts()
@@ -180,111 +261,124 @@ def cluster(tmp_path: Path, hub: Hub, index: PackageIndex) -> Iterator[Callable[
         lab.stop()
 
 
-def test_cluster_with_other_names_typed_gpus_and_short_limits(cluster: Callable[..., Project]) -> None:
+def test_launcher_other_names_typed_gpus_and_short_limits(cluster: Callable[..., Project]) -> None:
     project = cluster(
-        nodes=(Node("n1"), Node("n2", "gpu:h100:4")),
+        nodes=(Node("n1"), Node("n2", "gpu:h100:4"), Node("n3", "gpu:h100:4")),
         partitions=(
             Partition("batch", "n1", "Default=YES MaxTime=08:00:00"),
             Partition("a100", "n2", "MaxTime=1-00:00:00"),
+            Partition("secret", "n3", "Hidden=YES"),
         ),
+        extra="EnforcePartLimits=ALL",
     )
     project.edit(SETUP_TIME="07:00:00", TRAIN_TIME="2-00:00:00")
-    too_long = project.bash("setup_and_train.sbatch")
-    assert "TRAIN_TIME=2-00:00:00: the limit of partition a100 is 1-00:00:00" in too_long.stderr
-    assert "SETUP_TIME" not in too_long.stderr
+    too_long = refused(project, GPU_PARTITION="a100")
+    assert ids(too_long) == ["limit-time"]
+    assert "TRAIN_TIME" in error(too_long, "limit-time")
+    assert "SETUP_TIME" not in too_long
     project.edit(TRAIN_TIME="24:00:00")
-    good = project.bash("setup_and_train.sbatch", GPU_TYPE="h100", NUM_GPUS="4")
-    assert good.returncode == 0, good.stderr
-    assert "setup goes to batch" in good.stdout
-    assert "training goes to a100" in good.stdout
-    train = int(re.findall(r"GPUs\) job (\d+)", good.stdout)[0])
-    assert (project.lab.job(train)["Partition"], project.lab.job(train)["TresPerNode"]) == (
-        "a100",
-        "gres:gpu:h100:4",
+    held_back = {"SETUP_SBATCH_OPTIONS": "--hold", "NUM_GPUS": "4", **NO_HUB}
+    for partition, env in (
+        ("a100", {"GPU_TYPE": "h100", "GPU_PARTITION": "a100"}),
+        ("secret", {"GPU_PARTITION": "secret"}),
+        ("a100,secret", {"GPU_PARTITION": "a100,secret"}),
+    ):
+        jobs = submitted(project, **held_back, **env)
+        assert (jobs["setup"]["Partition"], set(jobs["train"]["Partition"].split(","))) == ("batch", set(partition.split(",")))
+        assert jobs["train"]["TresPerNode"] == ("gres:gpu:h100:4" if "GPU_TYPE" in env else "gres:gpu:4")
+        assert project.bash(LAUNCHER, "cancel").returncode == 0
+        wait_for(lambda: not held(project), "cancelled", 30, costly=True)
+    jobs = submitted(
+        project, **held_back, CPU_PARTITION="none", GPU_PARTITION="a100", GPU_REQUEST="gpus-per-node", MEM_PER_GPU="none"
     )
+    assert (jobs["setup"]["Partition"], jobs["train"]["TresPerNode"]) == ("batch", "gres:gpu:4")
+    assert ids(refused(project, GPU_PARTITION="a100,nowhere")) == ["partition-unknown"]
 
 
-def test_cluster_with_one_partition_and_a_required_account(cluster: Callable[..., Project]) -> None:
+def test_launcher_one_partition_and_a_required_account(cluster: Callable[..., Project]) -> None:
     project = cluster(
+        "job.account == nil",
         nodes=(Node("n1", "gpu:2"),),
         partitions=(Partition("all", "n1", "Default=YES"),),
         extra="JobSubmitPlugins=lua",
     )
-    refused = project.bash("setup_and_train.sbatch")
-    assert refused.returncode == 1
-    assert "Set in config.env: ACCOUNT" in refused.stderr
+    assert "a rule of this site" in refused(project)
     project.edit(ACCOUNT="lab")
-    assert project.bash("setup_and_train.sbatch").returncode == 0
+    jobs = submitted(project, **NO_HUB, SETUP_SBATCH_OPTIONS="--hold")
+    assert [jobs[name]["Partition"] for name in ("setup", "train", "dpo")] == ["all"] * 3
+    assert project.bash(LAUNCHER, "cancel").returncode == 0
+    by_options = {"GPU_PARTITION": "all", "GPU_REQUEST": "none", "TRAIN_SBATCH_OPTIONS": "--gpus=1"}
+    jobs = submitted(project, **NO_HUB, SETUP_SBATCH_OPTIONS="--hold", **by_options)
+    assert (jobs["train"].get("TresPerNode"), jobs["train"]["TresPerJob"]) == (None, "gres:gpu:1")
 
 
-def test_cluster_with_several_gpu_partitions_lists_them(cluster: Callable[..., Project]) -> None:
+def test_launcher_several_gpu_partitions(cluster: Callable[..., Project]) -> None:
     project = cluster(
         nodes=(Node("n1", "gpu:2"), Node("n2", "gpu:4")),
         partitions=(Partition("small", "n1", "Default=YES"), Partition("large", "n2")),
     )
-    result = project.bash("setup_and_train.sbatch")
-    assert "these have some: large small" in result.stderr
-    assert project.bash("setup_and_train.sbatch", GPU_PARTITION="large").returncode == 0
+    said = error(refused(project), "partition-unknown")
+    assert all(name in said.split(" Fix: ")[1] for name in ("large", "small"))
+    assert submitted(project, GPU_PARTITION="large", **NO_HUB)["train"]["Partition"] == "large"
 
 
-def test_cluster_that_does_not_count_gpus(cluster: Callable[..., Project]) -> None:
-    project = cluster(
-        nodes=(Node("n1"), Node("n2")),
-        partitions=(Partition("compute", "n1", "Default=YES"), Partition("gpu", "n2")),
-    )
-    result = project.bash("setup_and_train.sbatch")
-    assert result.returncode == 0, result.stderr
-    assert "whole nodes of gpu" in result.stdout
+def test_launcher_compute_nodes_that_may_not_submit(cluster: Callable[..., Project]) -> None:
+    project = cluster("job.environment.SLURMD_NODENAME ~= nil", extra="JobSubmitPlugins=lua")
+    job = project.sbatch(LAUNCHER)
+    assert project.lab.wait(job) == "FAILED"
+    assert all("login node" in line for line in project.log().splitlines() if "ERROR[" in line), project.log()
+    assert ids(project.log())
+    assert submitted(project, **NO_HUB)
 
 
-def test_compute_nodes_that_may_not_submit_say_to_use_bash(cluster: Callable[..., Project]) -> None:
-    lua = LUA.replace("job.account == nil", "job.environment.SLURM_JOB_ID ~= nil")
-    project = cluster(lua, extra="JobSubmitPlugins=lua")
-    assert project.run("setup_and_train.sbatch") == "FAILED"
-    assert "bash setup_and_train.sbatch" in project.log(), project.log()
-    assert project.bash("setup_and_train.sbatch").returncode == 0
-
-
-def test_slurm_that_does_not_count_gpus(cluster: Callable[..., Project], ready: Callable[..., Project]) -> None:
+def test_launcher_slurm_that_does_not_count_gpus(cluster: Callable[..., Project], ready: Callable[..., Project]) -> None:
     """Whole nodes are taken, and the GPUs in them counted there; what the launcher's own job got by default is not theirs."""
     elsewhere = cluster(
         nodes=(Node("n1"), Node("n2")),
         partitions=(Partition("compute", "n1", "Default=YES"), Partition("gpu", "n2")),
         extra="DefMemPerCPU=512",
     )
-    project = ready("non-prompt")
+    project = clean(ready("non-prompt"))
     project.lab = elsewhere.lab
     try:
-        assert project.run("setup_and_train.sbatch", DPO_DATASET="no", STAGE="1") == "COMPLETED", project.log()
-        said = project.log("setup_and_train-*")
-        assert "Slurm does not count GPUs" in said
-        train = int(re.findall(r"GPUs\) job (\d+)", said)[-1])
+        before = set(project.lab.jobs())
+        assert project.run(LAUNCHER, DPO_DATASET="no", STAGE="1") == "COMPLETED", project.log()
+        jobs = {project.lab.job(job)["JobName"]: job for job in set(project.lab.jobs()) - before}
+        train = jobs["diffueraser-train"]
         assert project.lab.job(train)["OverSubscribe"] == "NO"
         assert project.lab.wait(train, 120) == "COMPLETED", project.log()
-        assert "1 x 2 GPUs" in project.log("diffueraser-train*")
+        assert project.record("non-prompt", 1)["gpus_per_node"] == 2
     finally:
         project.lab = project.home_lab
 
 
-def test_environment_overrides_one_submission_and_weights_are_uploaded(ready: Callable[..., Project]) -> None:
-    project = ready("non-prompt")
+def test_launcher_from_the_queue_to_the_uploaded_weights(ready: Callable[..., Project]) -> None:
+    """The environment overrides config.env for one submission; status says how each job ended; nothing is done twice."""
+    project = clean(ready("non-prompt"))
     project.edit(UPLOAD_REPO="collaborator/weights", DPO_DATASET="no")
-    result = project.bash("setup_and_train.sbatch", STAGE2_MAX_TRAIN_STEPS="3", NUM_GPUS="1")
-    assert result.returncode == 0, result.stderr
-    jobs = [int(job) for job in re.findall(r"job (\d+)", result.stdout)]
-    assert len(jobs) == 3, result.stdout
+    jobs = submitted(project, STAGE2_MAX_TRAIN_STEPS="3", NUM_GPUS="1")
+    assert set(jobs) == {"setup", "train", "upload"}
     states = project.lab.wait_all(180)
-    assert [states[job] for job in jobs] == ["COMPLETED"] * 3, project.log()
+    assert [states[int(job["JobId"])] for job in jobs.values()] == ["COMPLETED"] * 3, project.log()
     assert (project.record("non-prompt", 1)["step"], project.record("non-prompt", 2)["step"]) == (12, 3)
     pushed = project.hub.root / "collaborator" / "weights" / "non-prompt"
     assert {
         str(p.relative_to(pushed)): p.read_bytes() for p in pushed.rglob("*.*") if p.name != "weights.json"
     } == project.weights("non-prompt")
     assert (pushed.parent.parent / ".weights.private").exists()
-    status = project.bash("setup_and_train.sbatch", "status").stdout
-    assert re.search(r"diffueraser-upload: job \d+, finished", status), status
-    assert re.search(r"stage 2: weights of step 3 are ready", status), status
+    status = project.bash(LAUNCHER, "status").stdout
+    for name, job in jobs.items():
+        assert re.match(rf"job {job['JobId']}\b.*\bcompleted", shown(status, name)), status
+    assert re.search(r"stage 1: step 12/12, [0-9.e+]+ steps/s, 00:00 left, loss=[0-9.e-]+, last checkpoint 12", status), status
+    for step, stage in ((12, 1), (3, 2)):
+        assert re.search(rf"stage {stage}: weights of step {step} are .*finetuned-stage{stage}", status), status
+    assert re.search(r"disk: [0-9.]+[KMGT] used, ", status), status
+    known = set(project.lab.jobs())
+    again = project.bash(LAUNCHER, STAGE2_MAX_TRAIN_STEPS="3", NUM_GPUS="1")
+    assert (again.returncode, set(project.lab.jobs()) - known) == (0, set()), again.stdout + again.stderr
+    assert (starts(project), starts(project, 2)) == ([0], [0]), log(project)
     # What is uploaded already is sent once only; a token without write access says so and training is not to blame.
     project.hub.set_faults({"match": "/api/repos/create|/commit/", "kind": "status", "value": 403})
-    assert project.run("01_setup.sbatch", "upload") == "FAILED"
-    assert "HF_TOKEN must have write access" in project.last_line()
+    upload = project.sbatch("01_setup.sbatch", "upload")
+    assert project.lab.wait(upload) == "FAILED"
+    assert ids(job_log(project, upload)) == ["upload-failed"]

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from diffueraser_docs.check import HOME_PATH
-from diffueraser_docs.facts import VERSIONS, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import ROOT
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.conftest import Finished
 from tests.cluster.pages import code_spans, page_texts
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from diffueraser_docs.facts import VERSIONS, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import READMES
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.conftest import Finished
 from tests.cluster.pages import Command, block_commands, inline_commands, page_texts
 from tests.cluster.project import Project

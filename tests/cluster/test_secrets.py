@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from diffueraser_docs.facts import VERSIONS
+from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.conftest import Finished
 from tests.cluster.lab import Lab
 from tests.cluster.secrets import SecretWatch, files_with, published

@@ -1,151 +1,142 @@
 """02_train is interrupted in every way a cluster knows; it comes back where it should, and ends with the same weights."""
 
-import re
+import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from tests.cluster.lab import NODES, Lab, Partition, wait_for
+from tests.cluster.lab import NODES, Lab, Partition
 from tests.cluster.project import Project
 from tests.cluster.test_setup_faults import Record
-from tests.cluster.test_training import Ready, log, submit, train, trainer_log
+from tests.cluster.training import (
+    HELD_AT,
+    INTERVAL,
+    Hold,
+    KeptRun,
+    comes_back,
+    hold,
+    is_requeued,
+    log,
+    project,
+    starts,
+    submit,
+    undisturbed,
+)
 
-# Stage 1 alone, slow enough to be caught in the middle; the fault decides what else a case needs.
-SLOW: dict[str, Any] = {"STANDIN_STEP_SECONDS": "0.5", "STAGE": "1"}
-INTERVAL = 5
-Lost = Callable[[int], None]
-Weights = dict[str, bytes]
-Undisturbed = Callable[..., Weights]
-
-
-@pytest.fixture(scope="module")
-def weights_known() -> dict[int, Weights]:
-    """Weights of runs that nobody disturbed, by number of processes."""
-    return {}
-
-
-@pytest.fixture
-def project(ready: Ready) -> Project:
-    """A folder after setup."""
-    return ready()
+__all__ = ["hold", "project", "undisturbed"]
+IN_STAGE_1 = f"stage 1, step {HELD_AT}"
+Undisturbed = Callable[..., KeptRun]
 
 
 @pytest.fixture
-def undisturbed(project: Project, weights_known: dict[int, Weights]) -> Undisturbed:
-    """Tells what weights a run gives that nobody disturbs; to be asked before the run that is disturbed."""
+def little_is_lost(project: Project, record_property: Record) -> Callable[[], None]:
+    """The second start of stage 1 is at most one checkpoint interval back."""
 
-    def get(processes: int = 1, *, stages: int = 1) -> Weights:
-        if processes not in weights_known:
-            assert train(project, gpus=processes, STAGE="all" if processes == 1 else "1") == "COMPLETED", log(project)
-            weights_known[processes] = project.weights("non-prompt")
-            project.forget_training()
-        return {name: content for name, content in weights_known[processes].items() if stages == 2 or "stage1" in name}
-
-    return get
-
-
-def step_now(project: Project, stage: int = 1) -> int:
-    """The last step that the trainer of a stage has done."""
-    text = project.log(f"trainer-*-stage{stage}-*").replace("\r", "\n")
-    return max((int(step) for step in re.findall(r" (\d+)/\d+ \[", text)), default=0)
-
-
-def wait_for_step(project: Project, step: int, stage: int = 1) -> None:
-    """Wait until the trainer has done that step."""
-    wait_for(lambda: step_now(project, stage) >= step, f"stage {stage} is at step {step}", 240, lambda: log(project))
-
-
-def comes_back(project: Project, job: int, *, lab: Lab | None = None) -> None:
-    """The job is queued again by itself, runs, and ends well."""
-    lab = lab or project.lab
-    is_requeued(lab, job)
-    assert lab.wait(job, 400) == "COMPLETED", log(project) + trainer_log(project)[-2000:]
-
-
-def is_requeued(lab: Lab, job: int) -> None:
-    """Wait until the job was put back into the queue."""
-    wait_for(lambda: int(lab.job(job)["Restarts"]) >= 1, f"job {job} is requeued", 150, lambda: str(lab.job(job)), costly=True)
-
-
-def starts(project: Project, stage: int = 1) -> list[int]:
-    """Steps at which the trainer of a stage was started."""
-    return [int(step) for step in re.findall(rf"stage {stage}: trainer starts at step (\d+)", log(project))]
-
-
-@pytest.fixture
-def assert_little_is_lost(project: Project, record_property: Record) -> Callable[[int], None]:
-    """The next start of stage 1 is at most one checkpoint interval back."""
-
-    def check(before: int) -> None:
-        lost = before - starts(project)[-1]
+    def check() -> None:
+        assert len(starts(project)) == 2, log(project)
+        lost = HELD_AT - starts(project)[-1]
         record_property("repeated_steps", lost)
-        assert lost <= INTERVAL, log(project)
+        assert 0 <= lost <= INTERVAL, log(project)
 
     return check
 
 
-@pytest.mark.fault("time limit", "stage 1", "comes back")
-def test_the_time_limit_in_stage_1(project: Project, undisturbed: Undisturbed, assert_little_is_lost: Lost) -> None:
-    whole = undisturbed()
-    # The warning comes a minute after the start, when the last step is still ahead even if the start took no time.
-    job = submit(project, "--time=2", "--signal=B:USR1@60", STAGE="1", STANDIN_STEP_SECONDS="6")
-    wait_for(lambda: "The time limit is near: the job goes back to the queue" in log(project), "the warning", 120)
-    before = step_now(project)
-    project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"], project.folder)
-    comes_back(project, job)
-    assert_little_is_lost(before)
-    assert project.weights("non-prompt") == whole
-    assert len(list((project.folder / "logs").glob(f"diffueraser-train-{job}.log"))) == 1
-    assert [f"(start {number})" in log(project) for number in (1, 2)] == [True, True]
+Lost = Callable[[], None]
 
 
-@pytest.mark.parametrize("where", ["conversion", "stage 2"])
-@pytest.mark.fault("time limit", "{where}", "comes back")
-def test_the_warning_before_the_time_limit_later_on(project: Project, undisturbed: Undisturbed, where: str) -> None:
-    whole = undisturbed(stages=2)
-    job = submit(project, STANDIN_STEP_SECONDS="0.5")
-    if where == "conversion":
-        wait_for(lambda: list((project.folder / "logs").glob("converter-*-stage1-*")), "conversion begins", 240)
-    else:
-        wait_for_step(project, INTERVAL + 1, 2)
+def said_between_starts(project: Project, stage: int) -> list[str]:
+    """What the job's log says from the first start of a stage's trainer to the next start of the job."""
+    after = log(project).split(f"stage {stage}: trainer starts", 1)[1].splitlines()[1:]
+    until = next((number for number, line in enumerate(after) if ", start 2:" in line or "The log is" in line), len(after))
+    return [line for line in after[:until] if f"  stage {stage}: step " not in line]
+
+
+def warn(project: Project, job: int) -> None:
+    """What Slurm does when the time limit is near."""
     project.lab.run(["scancel", "--batch", "--signal=USR1", str(job)], project.folder)
+
+
+@pytest.mark.fault("time limit", "stage 1", "comes back")
+def test_interruptions_time_limit(project: Project, undisturbed: Undisturbed, hold: Hold, little_is_lost: Lost) -> None:
+    whole = undisturbed()
+    hold.at(IN_STAGE_1)
+    job = submit(project, "--time=2", "--signal=B:USR1@60", STAGE="1", **hold.env)
+    is_requeued(project.lab, job)
+    project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"], project.folder)
+    hold.release()
     comes_back(project, job)
-    assert len(starts(project)) == 1, "stage 1 was trained again"
-    if where == "stage 2":
-        assert starts(project, 2) == [0, INTERVAL]
-    assert project.weights("non-prompt") == whole
+    little_is_lost()
+    assert project.weights("non-prompt") == whole.of_stage_1()
+    assert len(said_between_starts(project, 1)) == 1, "one line says what happens, not several that differ"
+    assert len(list((project.folder / "logs").glob(f"diffueraser-train-{job}.log"))) == 1
+
+
+@pytest.mark.fault("time limit", "conversion", "comes back")
+def test_interruptions_warning_in_conversion(project: Project, undisturbed: Undisturbed, hold: Hold) -> None:
+    whole = undisturbed()
+    whole.restore(project, "finetune-stage1")
+    hold.at("conversion 1")
+    job = submit(project, STAGE="1", **hold.env)
+    hold.wait()
+    warn(project, job)
+    is_requeued(project.lab, job)
+    hold.release()
+    comes_back(project, job)
+    assert starts(project) == [], "stage 1 was trained again"
+    assert project.weights("non-prompt") == whole.of_stage_1()
+
+
+@pytest.mark.fault("time limit", "stage 2", "comes back")
+def test_interruptions_warning_in_stage_2(project: Project, undisturbed: Undisturbed, hold: Hold) -> None:
+    whole = undisturbed()
+    root = whole.restore(project, "finetune-stage1", "converted_weights")
+    shutil.rmtree(root / "converted_weights" / "finetuned-stage2")
+    hold.at(f"stage 2, step {HELD_AT}")
+    job = submit(project, **hold.env)
+    hold.wait()
+    warn(project, job)
+    is_requeued(project.lab, job)
+    hold.release()
+    comes_back(project, job)
+    assert (starts(project), starts(project, 2)) == ([], [0, INTERVAL])
+    assert len(said_between_starts(project, 2)) == 1
+    assert project.weights("non-prompt") == whole.weights
 
 
 @pytest.mark.fault("requeue", "stage 1", "comes back")
-def test_requeued_by_hand(project: Project, undisturbed: Undisturbed, assert_little_is_lost: Lost) -> None:
+def test_interruptions_requeue_by_hand(project: Project, undisturbed: Undisturbed, hold: Hold, little_is_lost: Lost) -> None:
     whole = undisturbed()
-    job = submit(project, **SLOW)
-    wait_for_step(project, INTERVAL + 1)
-    before = step_now(project)
+    hold.at(IN_STAGE_1)
+    job = submit(project, STAGE="1", **hold.env)
+    hold.wait()
     assert project.lab.run(["scontrol", "requeue", str(job)], project.folder).returncode == 0
+    is_requeued(project.lab, job)
+    hold.release()
     comes_back(project, job)
-    assert_little_is_lost(before)
-    assert project.weights("non-prompt") == whole
+    little_is_lost()
+    assert project.weights("non-prompt") == whole.of_stage_1()
 
 
 @pytest.mark.parametrize(("nodes", "fault"), [(1, "node failure"), (2, "two nodes, one fails")])
 @pytest.mark.fault("{fault}", "stage 1", "comes back")
-def test_a_node_fails(project: Project, undisturbed: Undisturbed, nodes: int, fault: str, assert_little_is_lost: Lost) -> None:
+def test_interruptions_node_failure(
+    project: Project, undisturbed: Undisturbed, hold: Hold, nodes: int, fault: str, little_is_lost: Lost
+) -> None:
     whole = undisturbed(nodes)
-    job = submit(project, f"--nodes={nodes}", NUM_NODES=str(nodes), **SLOW)
-    wait_for_step(project, INTERVAL + 1)
-    before = step_now(project)
+    hold.at(IN_STAGE_1)
+    job = submit(project, f"--nodes={nodes}", NUM_NODES=str(nodes), STAGE="1", **hold.env)
+    hold.wait()
     victim = "g1" if nodes == 1 else "g2"
     assert victim in project.lab.job(job)["NodeList"].replace("g[1-2]", "g1,g2")
     project.lab.kill_node(victim)
     project.lab.run(["scontrol", "update", f"NodeName={victim}", "State=DOWN", "Reason=test"], project.folder)
     is_requeued(project.lab, job)
+    hold.release()
     project.lab.start_node(victim)
     project.lab.run(["scontrol", "update", f"NodeName={victim}", "State=RESUME"], project.folder)
     comes_back(project, job)
-    assert_little_is_lost(before)
-    assert project.weights("non-prompt") == whole
+    little_is_lost()
+    assert project.weights("non-prompt") == whole.of_stage_1()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +145,7 @@ def priorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     partitions = (
         Partition("compute", "c1", "Default=YES"),
         Partition("gpu", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE"),
-        Partition("polite", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE GraceTime=15"),
+        Partition("polite", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE GraceTime=20"),
         Partition("urgent", "g1,g2", "PriorityTier=10"),
     )
     with Lab(
@@ -168,19 +159,23 @@ def priorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.mark.parametrize(("partition", "fault"), [("gpu", "preemption"), ("polite", "preemption with grace")])
 @pytest.mark.fault("{fault}", "stage 1", "comes back")
-def test_a_job_of_higher_priority_takes_the_nodes(
-    project: Project, undisturbed: Undisturbed, priorities: Lab, partition: str, fault: str, assert_little_is_lost: Lost
+def test_interruptions_preemption(
+    project: Project, undisturbed: Undisturbed, hold: Hold, priorities: Lab, partition: str, fault: str, little_is_lost: Lost
 ) -> None:
+    """In a grace time Slurm ends the steps and lets the script run on: it must not start the trainer again meanwhile."""
     whole = undisturbed()
     project.lab = priorities
     try:
-        job = submit(project, f"--partition={partition}", **{**SLOW, "STANDIN_STEP_SECONDS": "1.5"})
-        wait_for_step(project, INTERVAL + 1)
-        before = step_now(project)
+        hold.at(IN_STAGE_1)
+        job = submit(project, f"--partition={partition}", STAGE="1", **hold.env)
+        hold.wait()
         urgent = priorities.sbatch("--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1", cwd=project.folder)
+        is_requeued(priorities, job)
+        assert starts(project) == [0], "the trainer was started again in the grace time"
+        hold.release()
         assert priorities.wait(urgent, 90) == "COMPLETED"
-        comes_back(project, job, lab=priorities)
-        assert_little_is_lost(before)
-        assert project.weights("non-prompt") == whole
+        comes_back(project, job)
+        little_is_lost()
+        assert project.weights("non-prompt") == whole.of_stage_1()
     finally:
         project.lab = project.home_lab

@@ -2,26 +2,34 @@
 
 import re
 import signal
+from collections.abc import Callable
 
 import psutil
 import pytest
 
 from tests.cluster.lab import wait_for
 from tests.cluster.project import Project
-from tests.cluster.test_training import log, submit, train
-from tests.cluster.test_training_interruptions import (
+from tests.cluster.training import (
+    HELD_AT,
     INTERVAL,
-    SLOW,
-    Undisturbed,
+    NO_VALIDATION,
+    Hold,
+    KeptRun,
+    error,
+    hold,
+    ids,
     is_requeued,
+    log,
     project,
     starts,
+    submit,
+    train,
+    trainer_log,
     undisturbed,
-    wait_for_step,
-    weights_known,
 )
 
-__all__ = ["project", "undisturbed", "weights_known"]
+__all__ = ["hold", "project", "undisturbed"]
+Undisturbed = Callable[..., KeptRun]
 
 
 def trainers(project: Project) -> list[psutil.Process]:
@@ -37,43 +45,87 @@ def trainers(project: Project) -> list[psutil.Process]:
     return [process for process in ranks if process.ppid() not in {rank.pid for rank in ranks}]  # no loader's worker
 
 
-@pytest.mark.parametrize("how", ["killed", "hanging"])
-@pytest.mark.fault("{how} rank", "stage 1", "survived")
-def test_a_rank_is_killed_or_hangs(project: Project, undisturbed: Undisturbed, how: str) -> None:
+@pytest.mark.fault("killed rank", "stage 1", "survived")
+def test_stops_killed_rank(project: Project, undisturbed: Undisturbed, hold: Hold) -> None:
     whole = undisturbed(2)
-    job = submit(project, gpus=2, STALL_MINUTES="1", **SLOW)
-    wait_for_step(project, INTERVAL + 1)
-    rank = trainers(project)[-1]
-    rank.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
-    assert project.lab.wait(job, 240) == "COMPLETED", log(project)
-    assert len(starts(project)) == 2
-    assert starts(project)[1] >= INTERVAL
-    assert ("no new step for 1 minutes; the trainer is started again" in log(project)) == (how == "hanging")
-    assert project.weights("non-prompt") == whole
+    hold.at(f"stage 1, step {HELD_AT}")
+    job = submit(project, gpus=2, STAGE="1", **hold.env)
+    hold.wait()
+    trainers(project)[-1].send_signal(signal.SIGKILL)
+    wait_for(lambda: len(starts(project)) == 2, "the trainer is started again", 90, lambda: log(project))
+    hold.release()
+    assert project.lab.wait(job) == "COMPLETED", log(project)
+    assert starts(project) == [0, INTERVAL]
+    assert project.weights("non-prompt") == whole.of_stage_1()
+
+
+@pytest.mark.fault("hanging rank", "stage 1", "survived")
+def test_stops_hanging_rank(project: Project, undisturbed: Undisturbed, hold: Hold) -> None:
+    """Meanwhile `status` says how far it is, by the trainer's own bar and not by that of a validation."""
+    whole = undisturbed(2)
+    hold.at(f"stage 1, step {HELD_AT}")
+    job = submit(project, gpus=2, STAGE="1", STALL_MINUTES="1", **hold.env)
+    hold.wait()
+    assert "50/50 [" in trainer_log(project), "the case needs a validation's bar"
+    trainers(project)[-1].send_signal(signal.SIGSTOP)
+    hold.release()
+    progress = project.folder / ".state" / "progress-non-prompt-stage1"
+    wait_for(progress.exists, "progress is reported", 90, lambda: log(project))
+    assert re.match(rf"step {HELD_AT}/12, [0-9.e+]+ steps/s, [0-9:]+ left, loss=[0-9.e-]+, .*\b{INTERVAL}$", progress.read_text())
+    status = project.bash("setup_and_train.sbatch", "status").stdout
+    assert re.search(rf"diffueraser-train: job {job}, running", status, re.IGNORECASE), status
+    assert progress.read_text().strip() in status
+    assert project.lab.wait(job) == "COMPLETED", log(project)
+    assert starts(project) == [0, INTERVAL], log(project)
+    assert ids(log(project)) == []
+    assert project.weights("non-prompt") == whole.of_stage_1()
 
 
 @pytest.mark.fault("scancel", "stage 1", "survived")
-def test_scancel_is_the_end_until_it_is_submitted_again(project: Project, undisturbed: Undisturbed) -> None:
+def test_stops_scancel(project: Project, undisturbed: Undisturbed, hold: Hold) -> None:
     whole = undisturbed(2)
-    job = submit(project, gpus=2, **SLOW)
-    wait_for_step(project, INTERVAL + 1)
+    hold.at(f"stage 1, step {HELD_AT}")
+    job = submit(project, gpus=2, STAGE="1", **hold.env)
+    hold.wait()
     project.lab.run(["scancel", str(job)], project.folder)
     assert project.lab.wait(job, 60) == "CANCELLED"
+    hold.release()
     wait_for(lambda: not trainers(project), "no trainer is left", 30)
-    assert len(starts(project)) == 1, "it was started again"
+    assert (starts(project), project.lab.job(job)["Restarts"], ids(log(project))) == ([0], "0", []), log(project)
     assert train(project, gpus=2, STAGE="1") == "COMPLETED", log(project)
-    assert starts(project)[-1] >= INTERVAL
-    assert project.weights("non-prompt") == whole
+    assert (starts(project), project.lab.job(job)["JobState"]) == ([0, INTERVAL], "CANCELLED")
+    assert project.weights("non-prompt") == whole.of_stage_1()
 
 
 @pytest.mark.fault("fruitless", "stage 1", "clear error")
-def test_time_limits_that_bring_no_checkpoint_do_not_go_on_for_ever(project: Project) -> None:
-    (project.folder / ".state" / "fruitless-non-prompt").write_text("1\n")  # another job's start, long ago, does not count
-    job = submit(project, STANDIN_STEP_SECONDS="1", STAGE1_CHECKPOINTING_STEPS="1000", STAGE1_MAX_TRAIN_STEPS="2000")
+def test_stops_time_limits_without_a_checkpoint(project: Project, hold: Hold) -> None:
+    (project.folder / ".state" / "no-progress-non-prompt").write_text("1\n")  # another job's start, long ago, does not count
+    place = "stage 1, step 3"
+    hold.at(place)
+    job = submit(project, STAGE1_CHECKPOINTING_STEPS="1000", STAGE1_MAX_TRAIN_STEPS="2000", **hold.env)
     for start in (1, 2):
         wait_for(lambda start=start: len(starts(project)) == start, "the trainer starts", 120)  # type: ignore[misc]
+        hold.at(place)
+        hold.wait()
         project.lab.run(["scancel", "--batch", "--signal=USR1", str(job)], project.folder)
         if start == 1:
             is_requeued(project.lab, job)
     assert project.lab.wait(job, 90) == "FAILED"
-    assert re.search("two starts of this job brought no new checkpoint. Raise TRAIN_TIME or lower", log(project)), log(project)
+    assert ids(log(project)) == ["no-progress"]
+    assert "TRAIN_TIME" in error(log(project), "no-progress")
+    assert "STAGE1_CHECKPOINTING_STEPS" in error(log(project), "no-progress")
+
+
+def test_stops_skipped_data_set(project: Project, hold: Hold) -> None:
+    """As many files as ever, elsewhere: the trainer says so and would train for days on half of the data."""
+    frames = project.root("non-prompt") / "dataset" / "DAVIS" / "JPEGImages" / "480p"
+    frames.rename(frames.with_name("full"))
+    hold.at("stage 1, step 3")
+    try:
+        job = submit(project, STAGE="1", **NO_VALIDATION, **hold.env)
+        assert project.lab.wait(job, 150) == "FAILED", log(project)
+    finally:
+        frames.with_name("full").rename(frames)
+    assert ids(log(project)) == ["data-skipped"], log(project)
+    assert "DAVIS" in error(log(project), "data-skipped")
+    assert not (project.root("non-prompt") / "converted_weights" / "finetuned-stage1").exists()

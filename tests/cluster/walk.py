@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from diffueraser_docs.check import code_blocks
+from diffueraser_docs.markdown import code_blocks
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from tests.cluster.pages import Command, Shell
 from tests.cluster.project import Project

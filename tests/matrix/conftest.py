@@ -15,6 +15,7 @@ from tests.matrix.root_lab import RootLab
 from tests.matrix.roots import SUITES, is_native
 from tests.matrix.services import LabHub, LabIndex, serve_index
 from tests.matrix.tested_with import TestedWith
+from tests.matrix.training import hold
 from tests.matrix.upstream import build_repositories
 
 PARTITIONS = (
@@ -106,5 +107,6 @@ def project_set_up(site: Site) -> Project:
 def project(project_set_up: Project) -> Iterator[Project]:
     """The folder after setup and before training, on an idle cluster."""
     project_set_up.forget_training()
+    hold(project_set_up).unlink(missing_ok=True)
     yield project_set_up
     project_set_up.lab.clear()

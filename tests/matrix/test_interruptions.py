@@ -10,7 +10,7 @@ from tests.matrix.training import begin, has_come_back, held, restarts, starts
 
 @pytest.mark.scenario("Time limit: requeued, resumes", "时限：重新排队并续训")
 def test_time_limit_requeues_and_resumes(project: Project) -> None:
-    job = begin(project, "--time=2", "--signal=B:USR1@60", step_seconds=8)
+    job = begin(project, "--time=2", "--signal=B:USR1@60")
     wait_for(lambda: restarts(project.lab, job) >= 1, "the time limit", 180, project.log, costly=True)
     project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=30"], project.folder)
     has_come_back(project, job)
@@ -31,7 +31,7 @@ def test_scontrol_requeue_resumes(project: Project) -> None:
     ],
 )
 def test_preemption_resumes(project: Project, partition: str) -> None:
-    job = begin(project, f"--partition={partition}", step_seconds=4)  # a start within the grace time would not be done in it
+    job = begin(project, f"--partition={partition}")
     urgent = project.lab.sbatch("--partition=urgent", "--nodes=2", "--exclusive", "--wrap=sleep 1", cwd=project.folder)
     assert project.lab.wait(urgent, 120) == "COMPLETED"
     has_come_back(project, job)

@@ -89,7 +89,7 @@ def test_status_in_each_state(project: Project) -> None:
     held_back = project.sbatch("--hold", "--gres=gpu:2", "--cpus-per-task=4", "--mem=8G", "02_train.sbatch")
     status_names(project, held_back)
     project.lab.run(["scancel", str(held_back)], project.folder)
-    job = begin(project, step_seconds=2)
+    job = begin(project)
     wait_for(lambda: project.lab.job(job)["JobState"] == "RUNNING", "it runs", 30, costly=True)
     status_names(project, job)
     second = project.bash(LAUNCHER, DPO_DATASET="no")
@@ -105,7 +105,7 @@ def test_status_in_each_state(project: Project) -> None:
 def test_status_after_a_failure(project: Project) -> None:
     weights = project.root("non-prompt") / "weights" / "sd-vae-ft-mse"
     away = project.folder / "away"
-    job = begin(project, step_seconds=2)
+    job = begin(project)
     weights.rename(away)
     try:
         project.lab.run(["scancel", "--signal=KILL", f"{job}.0"], project.folder)

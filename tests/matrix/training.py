@@ -21,18 +21,24 @@ def starts(project: Project, stage: int = 1) -> list[int]:
     return [int(line) for line in record.read_text().split()] if record.exists() else []
 
 
-def begin(project: Project, *options: str, step_seconds: float = 1) -> int:
-    """Submit a training of stage 1, and wait for its first checkpoint."""
-    options = ("--gres=gpu:2", "--cpus-per-task=4", "--mem=8G", *options)
-    job = project.sbatch(*options, "02_train.sbatch", STAGE="1", STANDIN_STEP_SECONDS=str(step_seconds))
+def begin(project: Project, *options: str) -> int:
+    """Submit a training of stage 1 that stops after its first checkpoint as long as the file `hold` is there."""
+    hold(project).touch()
+    job = project.sbatch("--gres=gpu:2", "--cpus-per-task=4", "--mem=8G", *options, "02_train.sbatch", STAGE="1")
     wait_for((output(project) / f"checkpoint-{EVERY}").exists, "the first checkpoint", 120, project.log)
     return job
+
+
+def hold(project: Project) -> Path:
+    """The file that holds the trainer back."""
+    return project.root("non-prompt") / "hold"
 
 
 def has_come_back(project: Project, job: int) -> None:
     """The job was requeued by itself or by Slurm, resumed from a checkpoint, and ended with the weights."""
     lab = project.lab
     wait_for(lambda: restarts(lab, job) >= 1, f"job {job} is requeued", 180, lambda: str(lab.job(job)), costly=True)
+    hold(project).unlink()
     assert lab.wait(job, 300) == "COMPLETED", project.log()
     assert starts(project)[0] == 0
     assert starts(project)[-1] >= EVERY, "it began anew"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from diffueraser_docs.bash import parse
 from diffueraser_docs.facts import facts
 from diffueraser_docs.render import ROOT, SCRIPTS
+from tests.syntax import parse
 from tests.unit.test_config_reader import READ, TOKEN, VALID
 
 BASH = [name for name in SCRIPTS if name.endswith(".sbatch")]

@@ -107,8 +107,22 @@ def _build_wheelhouse() -> Path:
     flat.mkdir(parents=True)
     names = [pin.split("==")[0] for pin in pins]
     twice = {name for name in names if names.count(name) > 1}
-    for some in ([pin for pin in pins if pin.split("==")[0] not in twice], *[[pin] for pin in pins if pin.split("==")[0] in twice]):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(flat), *some]
+    for some in (
+        [pin for pin in pins if pin.split("==")[0] not in twice],
+        *[[pin] for pin in pins if pin.split("==")[0] in twice],
+    ):
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+            str(flat),
+            *some,
+        ]
         subprocess.run(command, check=True)
     _build_torchvision(flat, versions["torchvision"])
     _relabel_torch(next(flat.glob(f"torch-{TORCH}*.whl")), versions["torch"])

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from diffueraser_docs.facts import Benchmarks, Goal, Group, Machine, Measurement, Measurements, Text, facts
+from diffueraser_docs.facts import Benchmarks, Goal, Machine, Measurement, Measurements, facts
 from diffueraser_docs.macros import PageMacros, figure, figures, goal_text
+from diffueraser_docs.schema.base import Group, Text
 from tests.bench import data, measure, results, setup
 from tests.bench.machine import cpu_name, first_number, version
 from tests.hub import TOKEN, Hub

@@ -16,8 +16,9 @@ from diffueraser_docs.check import (
     check_paths,
     check_variables,
 )
-from diffueraser_docs.facts import LANGUAGES, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all
+from diffueraser_docs.schema.base import LANGUAGES
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from diffueraser_docs.facts import STAGES, VERSIONS, Kind, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import ROOT, variable_names
+from diffueraser_docs.schema.base import STAGES, VERSIONS
+from diffueraser_docs.schema.configuration import Kind
 
 TOKEN = "hf_UnitTestTokenThatIsNeverPrinted"
 LAUNCHER = ROOT / "scripts" / "setup_and_train.sbatch"

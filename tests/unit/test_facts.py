@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from diffueraser_docs.facts import FACTS, LANGUAGES, STAGES, VERSIONS, FactError, Facts, Text, facts, load_facts
+from diffueraser_docs.facts import FACTS, FactError, Facts, facts, load_facts
 from diffueraser_docs.render import ROOT
+from diffueraser_docs.schema.base import LANGUAGES, STAGES, VERSIONS, Text
 
 MODULE = sys.modules[Facts.__module__]
 SOURCE = inspect.getsource(MODULE)

@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from diffueraser_docs.estimates import estimate, estimate_disk, measured_setting
 
-from diffueraser_docs.estimates import GIB, estimate, estimate_disk, measured_setting
-from diffueraser_docs.facts import LANGUAGES, STAGES, Recipe, facts
-from diffueraser_docs.macros import join_chinese_lines
-from diffueraser_docs.render import ROOT, ScriptMacros
+from diffueraser_docs.facts import facts
+from diffueraser_docs.markdown import join_chinese_lines
+from diffueraser_docs.render import ROOT
+from diffueraser_docs.schema.base import LANGUAGES, STAGES
+from diffueraser_docs.schema.guide import Recipe
+from diffueraser_docs.schema.measured import GIB
+from diffueraser_docs.script_macros import ScriptMacros
 from diffueraser_docs.site import choices_of, flow_rows, recipe_words, slurm_hours
 from tests.unit.test_config_reader import TOKEN, read
 

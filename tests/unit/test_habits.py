@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from diffueraser_docs.bash import parse
 from diffueraser_docs.render import ROOT, SCRIPTS
+from tests.syntax import parse
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))

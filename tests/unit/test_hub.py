@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from diffueraser_docs.__main__ import main
-from diffueraser_docs.facts import FACTS, Content, Facts, Repository, facts, load_facts
-from diffueraser_docs.hub import HubResult, record, verify_hub
+from diffueraser_docs.facts import FACTS, Facts, facts, load_facts
 from diffueraser_docs.macros import page_macros
+from diffueraser_docs.schema.hub import Content, Repository
+from diffueraser_docs.verify_hub import HubResult, record, verify_hub
 from tests.hub import TOKEN, Hub
 
 POINTER = f"{facts().hub.pointer_line}\noid sha256:{'0' * 64}\nsize 12345\n"

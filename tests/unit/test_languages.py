@@ -9,9 +9,10 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from diffueraser_docs.facts import STAGES, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.mkdocs_hook import expand
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, variable_names
+from diffueraser_docs.schema.base import STAGES
 
 PAGES = sorted(path.stem for path in (ROOT / "docs" / "en").glob("*.md"))
 PARSER = MarkdownIt("commonmark").enable("table")

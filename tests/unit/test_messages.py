@@ -13,8 +13,9 @@ import pytest
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from diffueraser_docs.facts import Message, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import ROOT, SCRIPTS
+from diffueraser_docs.schema.messages import Message
 
 SPEAKERS = {"die", "problem", "problem_with"}
 CONSTANT = {"string_content", "word", "raw_string"}

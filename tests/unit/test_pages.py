@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffueraser_docs.check import CodeBlock
+from diffueraser_docs.markdown import CodeBlock
 from diffueraser_docs.render import SCRIPTS
 from tests.cluster.pages import block_commands, code_spans, inline_commands, page_texts, settings_blocks
 from tests.unit.test_config_reader import TOKEN, read

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from diffueraser_docs.facts import LANGUAGES, Reliability, facts
+from diffueraser_docs.facts import Reliability, facts
 from diffueraser_docs.macros import PageMacros
 from diffueraser_docs.render import ROOT
+from diffueraser_docs.schema.base import LANGUAGES
 
 pytest_plugins = ["pytester"]
 TESTS = """

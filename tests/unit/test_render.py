@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from diffueraser_docs.check import code_blocks
-from diffueraser_docs.facts import STAGES, facts
+from diffueraser_docs.facts import facts
+from diffueraser_docs.markdown import code_blocks
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all, render_scripts, variable_names, write
+from diffueraser_docs.schema.base import STAGES
 
 
 @cache

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from diffueraser_docs.bash import parse
 from diffueraser_docs.render import ROOT, SCRIPTS
+from tests.syntax import parse
 
 VENV = Path(sys.executable).parent
 # Functions and prefixes through which the scripts call a program: the words before the program's own.

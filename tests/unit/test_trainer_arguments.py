@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from rstr import Rstr
 
-from diffueraser_docs.facts import STAGES, VERSIONS, Parameter, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import ROOT
+from diffueraser_docs.schema.base import STAGES, VERSIONS
+from diffueraser_docs.schema.training import Parameter
 from tests.trainer import code
 
 CALL = """

@@ -10,8 +10,10 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from diffueraser_docs.facts import VERSIONS, TreeEntry, Version, facts
+from diffueraser_docs.facts import facts
 from diffueraser_docs.render import SCRIPTS
+from diffueraser_docs.schema.base import VERSIONS, Version
+from diffueraser_docs.schema.project import TreeEntry
 from tests.trainer import code, repositories
 
 HELD = repositories(facts())

@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+import time
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -20,6 +21,21 @@ torch._dynamo = sys.modules["torch._dynamo"] = MagicMock(
 )
 gc.freeze()
 gc.enable()
+
+
+def hold(place):
+    """The stand-in's own: whoever writes a place into the file STANDIN_HOLD finds the run there until the file is removed."""
+    path = os.environ.get("STANDIN_HOLD", "")
+    while os.path.exists(path):
+        try:
+            with open(path) as file:
+                if file.read() != place:
+                    return
+        except FileNotFoundError:
+            return
+        with open(path + "-reached", "w") as file:
+            file.write(place)
+        time.sleep(0.05)
 
 
 class Model(torch.nn.Module):

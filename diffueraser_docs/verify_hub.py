@@ -1,4 +1,4 @@
-"""Checks the four repositories on the Hugging Face Hub against the facts."""
+"""Checks the repositories on the Hugging Face Hub against the facts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,8 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from rich.table import Table
 
-from .facts import FACTS, Content, Facts, Repository, facts
+from .facts import FACTS, Facts, facts
+from .schema.hub import Content, Repository
 
 POINTER_BYTES = 200
 NEVER_SMALL = (".jpg", ".png", ".mp4", ".tar", ".gz", ".safetensors", ".bin")

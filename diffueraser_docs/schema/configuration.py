@@ -1,0 +1,54 @@
+"""``configuration.yaml``: the variables of config.env."""
+
+import re
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from .base import Group, Model, Pattern, Text, check_groups
+
+
+class Kind(Model):
+    """What a value may look like: one pattern for the scripts and for the config.env builder."""
+
+    pattern: Pattern
+    words: Text
+    """Completes the sentence "NAME must be …"."""
+
+
+class Variable(Model):
+    """One variable of config.env."""
+
+    name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    group: str
+    kind: str
+    default: str = ""
+    """Value when neither the environment nor config.env sets it; empty: unset."""
+    shown: str | None = None
+    """What config.env shows instead of the default (a placeholder or an example)."""
+    meaning: Text
+    """One short line, also the comment in config.env."""
+    rare: bool = False
+    """Stands on the configuration page, not in config.env."""
+
+
+class Configuration(Model):
+    """The variables of config.env, and the kinds of values."""
+
+    kinds: dict[str, Kind]
+    groups: list[Group]
+    variables: list[Variable]
+
+    @model_validator(mode="after")
+    def _check_references(self) -> Self:
+        check_groups(self.groups, [(variable.name, variable.group) for variable in self.variables])
+        for variable in self.variables:
+            self.check_default(variable.name, variable.kind, variable.default)
+        return self
+
+    def check_default(self, name: str, kind: str, default: str) -> None:
+        """Raise ValueError when a default is not of its own kind."""
+        if kind not in self.kinds:
+            raise ValueError(f"{name}: unknown kind {kind!r}")
+        if default and not re.fullmatch(self.kinds[kind].pattern, default):
+            raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}")

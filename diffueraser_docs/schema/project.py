@@ -1,0 +1,62 @@
+"""``project.yaml``: names of folders below PROJECT_HOME, the directory tree and the diagram."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Model, Text, Version
+
+
+class Rewrite(Model):
+    """A hard-coded prefix of upstream's code and what stands there instead."""
+
+    prefix: str
+    target: str
+
+
+class FlowStep(Model):
+    """One box of the diagram of what happens; each follows the one before it unless `after` names another."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+$")
+    place: Literal["login", "cpu", "gpu", "disk"]
+    """Where it runs: a login node, a job without GPUs, a job with GPUs; disk: not a step but its result."""
+    title: Text
+    note: Text
+    after: str | None = None
+
+
+class TreeEntry(Model):
+    """One line of the directory tree."""
+
+    path: str
+    """Below PROJECT_HOME; a trailing slash marks a folder, {root} stands for the folder of each version."""
+    note: Text | None = None
+    versions: list[Version] = ["non-prompt", "prompt"]
+
+
+class Project(Model):
+    """Names of folders, hard-coded paths of upstream, the tree and the diagram."""
+
+    downloads: str
+    roots: dict[Version, str]
+    environments: str
+    state: str
+    logs: str
+    converted: str
+    environment_gb: float = Field(gt=0)
+    """Space that the training environment takes, in GB (10^9 bytes)."""
+    rewrites: list[Rewrite]
+    flow: list[FlowStep]
+    tree: list[TreeEntry]
+
+    def tree_entries(self) -> list[TreeEntry]:
+        """The tree with one line per version where a path holds {root}."""
+        lines = []
+        for entry in self.tree:
+            if "{root}" not in entry.path:
+                lines.append(entry)
+                continue
+            for version in entry.versions:
+                path = entry.path.replace("{root}", self.roots[version])
+                lines.append(TreeEntry(path=path, note=entry.note, versions=[version]))
+        return lines
