@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -45,12 +44,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def expand(markdown: str, language: str) -> str:
     """The Markdown of a page with its macros expanded."""
     scripts = {name: (ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    values = SiteMacros(facts(), language, scripts).names()
-    text = PAGES.from_string(markdown).render(values, generated=partial(generated, language=language))
+    text = PAGES.from_string(markdown).render(SiteMacros(facts(), language, scripts).names())
     return join_chinese_lines(text) if language == "zh" else text
-
-
-def generated(name: str, language: str) -> str:
-    """What a run of the tests wrote for a page."""
-    path = ROOT / "docs" / "generated" / f"{name}.{language}.md"
-    return path.read_text(encoding="utf-8") if path.exists() else "–"

@@ -314,9 +314,9 @@ IMPORTS+=', PIL, imageio, einops, packaging, tqdm, matplotlib, yaml'
 SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
-    local status=0 lock owner
-    exec {lock}>>"$STATE/lock-$1"
-    flock --timeout 10 --conflict-exit-code 75 "$lock" 2>/dev/null || status=$?
+    local status=0 owner
+    exec {LOCK}>>"$STATE/lock-$1"
+    flock --timeout 10 --conflict-exit-code 75 "$LOCK" 2>/dev/null || status=$?
     owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."

@@ -23,10 +23,17 @@ PARTITIONS = (
     Partition("gpu", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE"),
     Partition("polite", "g1,g2", "PriorityTier=1 PreemptMode=REQUEUE GraceTime=20"),
     Partition("urgent", "g1,g2", "PriorityTier=10 PreemptMode=OFF"),
-    Partition("closed", "g1,g2", "AllowAccounts=nobody"),
+    Partition("closed", "g1,g2"),
     Partition("small", "g1,g2", "MaxNodes=1"),
 )
-EXTRA = "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\nEnforcePartLimits=ALL"
+EXTRA = "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\nEnforcePartLimits=ALL\nJobSubmitPlugins=lua"
+ACCOUNTS_ENFORCED = """
+function slurm_job_submit(job, partitions, uid)
+  if job.partition == "closed" and job.account == nil then return 2045 end -- ESLURM_INVALID_ACCOUNT
+  return slurm.SUCCESS
+end
+function slurm_job_modify(job, record, partitions, uid) return slurm.SUCCESS end
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,6 +93,8 @@ def site(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     share = tmp_path_factory.mktemp(release)
     repositories = tmp_path_factory.mktemp("hub")
     build_repositories(repositories)
+    (share / "lab").mkdir()
+    (share / "lab" / "job_submit.lua").write_text(ACCOUNTS_ENFORCED)
     native = is_native(release)
     lab = Lab(share / "lab", partitions=PARTITIONS, extra=EXTRA) if native else RootLab(release, share, PARTITIONS, EXTRA)
     with lab, LabHub(repositories, lab) as hub:

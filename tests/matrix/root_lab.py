@@ -50,7 +50,7 @@ class RootLab(Lab):
 
     def __enter__(self) -> Self:
         etc = self.folder / "etc"
-        etc.mkdir(parents=True)
+        etc.mkdir()
         self.bin.mkdir()
         names = " ".join(node.name for node in self.nodes)
         (etc / "hosts").write_text(f"127.0.0.1 localhost {self.host} {names}\n")
