@@ -122,6 +122,8 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     wait "$!"
 }
 
+pause() { read -r -t "$1" _ <> <(:) || true; } # pause SECONDS: without a process that outlives this one, with its locks
+
 must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fails
     run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
 }
