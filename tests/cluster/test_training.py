@@ -322,7 +322,7 @@ def test_training_under_srun_pty(project: Project, undisturbed: Undisturbed) -> 
     """With --export=NONE in force, and in an allocation that is larger than config.env says."""
     whole = undisturbed()
     whole.restore(project, OUTPUT)
-    project.edit(NUM_GPUS="1", HF_ENDPOINT=project.env["HF_ENDPOINT"], PYPI_MIRROR=project.env["PYPI_MIRROR"])
+    project.edit(NUM_GPUS="1")
     command = [
         "srun",
         "--pty",
