@@ -8,7 +8,7 @@ import pytest
 
 from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import code_blocks
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all, render_scripts, variable_names, write
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all, render_scripts, write
 from diffueraser_docs.schema.base import STAGES
 
 
@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkey
     assert (tmp_path / "scripts" / "config.env").read_text() == old
 
 
-@pytest.mark.parametrize("name", variable_names(facts()))
+@pytest.mark.parametrize("name", facts().variable_names())
 def test_every_variable_is_declared_once(name: str) -> None:
     declared = script("setup_and_train.sbatch").split("declare_variables() {")[1]
     assert declared.count(f" {name}=") == 1
