@@ -239,7 +239,7 @@ class Bench:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not network and not slow"]
         with self._made(mutant):
             if mutant.kind.rendered:
-                write(self._rendered(mutant), self.root)
+                write(self._rendered(mutant), self.root, force=True)
             result = subprocess.run(
                 [*command, "-k", "not whatever_stands", *FAST], cwd=self.root, capture_output=True, text=True, check=False
             )
@@ -268,7 +268,7 @@ class Bench:
             yield f"render: {type(error).__name__}: {error}"
             return
         if mutant.kind.rendered:
-            write(rendered, self.root)
+            write(rendered, self.root, force=True)
         root = self.root
         checks: list[Callable[[], list[Problem]]] = [
             lambda: check_drift(root, rendered),
@@ -296,7 +296,7 @@ class _Made:
 
     def __exit__(self, *_: object) -> None:
         (self.bench.root / self.mutant.path).write_text(self.before, encoding="utf-8")
-        write(self.bench.right, self.bench.root)
+        write(self.bench.right, self.bench.root, force=True)
 
 
 def main() -> int:

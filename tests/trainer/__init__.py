@@ -1,4 +1,4 @@
-"""Builds the four repositories with the stand-in for upstream's code, as small as their names and layout allow."""
+"""Builds the repositories with the stand-in for upstream's code, as small as their names and layout allow."""
 
 import gzip
 import hashlib
@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from diffueraser_docs.facts import Facts, facts
+from diffueraser_docs.schema.hub import Repository
 from tests.pypi import TORCHVISION
 
 CODE = Path(__file__).parent / "code"
@@ -176,7 +177,25 @@ def repositories(data: Facts, padding: int = 0) -> dict[str, dict[str, bytes]]:
         },
         hub.by_role("weights").name: {"weights_extras.tar": tar(extras), **diffusion},
         hub.by_role("dpo").name: pairs,
+        **{each.name: extra_files(each) for each in hub.repositories if each.role == "extra"},
     }
+
+
+def extra_files(repository: Repository) -> dict[str, bytes]:
+    """The files of a repository that the stand-in knows only by its facts."""
+    archives = {archive.file: archive for archive in repository.archives}
+    files: dict[str, bytes] = {}
+    for content in repository.contents:
+        if archive := archives.get(content.path):
+            members = {f"{member}/file.bin": b"member" for member in archive.members}
+            files[content.path] = tar(members, gzipped=content.path.endswith("gz"))
+        elif content.path.endswith("/"):
+            folder = content.path.replace("*", "0000")
+            inside = [f"{member}file.bin" if member.endswith("/") else member for member in content.members] or ["file.bin"]
+            files |= {f"{folder}{member}": b"member" for member in inside}
+        else:
+            files[content.path] = b"content"
+    return files
 
 
 def padded_code(count: int) -> dict[str, bytes]:
@@ -185,7 +204,7 @@ def padded_code(count: int) -> dict[str, bytes]:
 
 
 def build_repositories(root: Path, data: Facts | None = None, padding: int = 0) -> None:
-    """Write all four repositories below ROOT/<organisation>."""
+    """Write all repositories below ROOT/<organisation>."""
     data = data or facts()
     for name, files in repositories(data, padding).items():
         folder = root / data.hub.organisation / name

@@ -10,12 +10,15 @@ from diffueraser_docs.check import (
     Problem,
     check_drift,
     check_embedded,
+    check_languages,
+    check_messages,
+    check_navigation,
     check_pages,
     check_paths,
     check_variables,
 )
 from diffueraser_docs.facts import facts
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, TEMPLATES, render_all
 from diffueraser_docs.schema.base import LANGUAGES
 
 
@@ -104,3 +107,44 @@ def test_a_page_in_one_language_only_is_a_problem(copy: Path, language: str) -> 
     assert [(p.path, p.reason) for p in check_pages(copy)] == [
         (f"docs/{other}/new-page.md", f"the page is missing: docs/{language}/new-page.md has no counterpart")
     ]
+
+
+def test_check_navigation(copy: Path) -> None:
+    settings = (ROOT / "mkdocs.yml").read_text()
+    (copy / "mkdocs.yml").write_text(settings.replace("- Scripts: scripts.md\n", "").replace("        Start: 开始\n", ""))
+    found = {problem.path: problem.reason for problem in check_navigation(copy)}
+    assert found == {
+        "docs/en/scripts.md": "is not in mkdocs.yml: add '- Title: scripts.md' to nav",
+        "mkdocs.yml": "Start has no Chinese title: add it to nav_translations",
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit("Submitting again is always safe", "It is safe. Submitting again is always safe"),
+        edit("nano config.env", "vi config.env"),
+        edit("## What happens", "### What happens"),
+        edit("and `TRAIN_VERSION` (", "and the version ("),
+    ],
+)
+def test_check_languages(tmp_path: Path, change: Callable[[str], str]) -> None:
+    for name in ("README.en.md", "README.zh.md"):
+        shutil.copy(TEMPLATES / name, tmp_path)
+    assert check_languages(tmp_path) == []
+    path = tmp_path / "README.en.md"
+    path.write_text(change(path.read_text()))
+    (problem,) = check_languages(tmp_path)
+    assert problem.path == "diffueraser_docs/templates/README.zh.md"
+    assert "change both languages" in problem.reason
+
+
+def test_check_messages(copy: Path) -> None:
+    path = copy / "scripts" / "02_train.sbatch"
+    path.write_text(path.read_text() + 'die no-such-entry "It failed." "Do it."\n')
+    stale = facts().messages.messages[0].model_copy(update={"id": "printed-by-nobody"})
+    messages = facts().messages.model_copy(update={"messages": [*facts().messages.messages, stale]})
+    found = [str(problem) for problem in check_messages(copy, facts().model_copy(update={"messages": messages}))]
+    line = len(path.read_text().splitlines())
+    assert f"scripts/02_train.sbatch:{line}: no-such-entry has no entry: add one to facts/messages.yaml" in found
+    assert any("printed-by-nobody is printed by no script" in each for each in found)

@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture
 def hub(server: Hub) -> Hub:
-    """The Hub with the four repositories as small facts have them."""
+    """The Hub with the repositories as small facts have them."""
     server.set_faults()
     shutil.rmtree(server.root / ORGANISATION, ignore_errors=True)
     for repository in facts().hub.repositories:
