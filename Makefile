@@ -16,8 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
-	$(BIN)/python -m mkdocs build --strict 2>&1 | sed '/^INFO/d'
 	$(BIN)/python -m diffueraser_docs check
+	$(BIN)/python -m mkdocs build --strict
 
 render: $(VENV)/docs.stamp  ## only scripts and READMEs
 	$(BIN)/python -m diffueraser_docs render
@@ -50,10 +50,10 @@ lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddin
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pymarkdown --config pyproject.toml scan docs PRD CONTRIBUTING.md CHANGELOG.md
-	$(BIN)/shellcheck tests/install-system .ci/run
-	$(BIN)/shfmt -d -i 4 -ci tests/install-system .ci/run
+	cd scripts && ../$(BIN)/shellcheck --external-sources --check-sourced *.sbatch ../tests/install-system ../.ci/run
+	$(BIN)/shfmt -d -i 4 -ci -ln bash $$(ls scripts/* | grep -v config.env) tests/install-system .ci/run
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/python -m mkdocs build --strict
 	$(BIN)/lychee --index-files index.html --offline --no-progress --quiet --include-fragments --root-dir $(CURDIR)/site 'site/**/*.html'
 	$(BIN)/python -m diffueraser_docs check
 
@@ -64,11 +64,12 @@ format: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp tests/system.stamp  ## what the scripts cost against the least possible, for the page Benchmarks
 	$(BIN)/python -m tests.bench
 
-lock: $(VENV)/test.stamp  ## after an edit of requirements/*.in
+lock: $(VENV)/test.stamp  ## after an edit of requirements/*.in or of versions in facts/environment.yaml
 	for name in docs test; do \
 	  $(BIN)/uv pip compile --quiet requirements/$$name.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --output-file requirements/$$name.txt; \
 	done
+	$(BIN)/python requirements/environment.py
 
 # Debian ships Python without venv; a stamp is written only when everything before it succeeded.
 $(VENV)/bin/pip:
