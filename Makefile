@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 # A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
 # spent in waiting, for Slurm and for time limits: five workers keep two cores busy.
 SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder --numprocesses
+SHELL_FILES := tests/install-system tests/bare tests/matrix/make-root tests/matrix/enter-root .ci/run
 export NO_MKDOCS_2_WARNING := 1
 # What Python has compiled is kept: every test that starts a program would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs render check serve test test-fast mutation bench reliability kills lint format lock clean
+.PHONY: docs render check serve test test-fast matrix bare mutation bench reliability kills lint format lock clean
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
@@ -29,11 +30,19 @@ serve: $(VENV)/docs.stamp  ## the site while you write it
 	$(BIN)/python -m mkdocs serve
 
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
-	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser"
+	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser and not matrix"
 	$(BIN)/pytest $(SIDE_BY_SIDE)=5 -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 	$(BIN)/pytest --numprocesses=auto -m "not network and not slow" tests/unit
+
+matrix: $(VENV)/test.stamp  ## launcher, setup and training on four releases of Slurm, or on one: RELEASE=24.11
+	tests/install-system debootstrap slurmctld slurmd slurm-client munge curl iproute2
+	$(BIN)/pytest --numprocesses=4 --dist=loadgroup -m matrix -k "$(RELEASE)" --tested-with=docs/generated tests/matrix
+
+bare: $(VENV)/docs.stamp  ## does what is committed need more than Debian 13 with git, make and Python?
+	tests/install-system debootstrap
+	tests/bare
 
 mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT slips of each kind, each must be caught
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
@@ -50,8 +59,9 @@ lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddin
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pymarkdown --config pyproject.toml scan docs PRD CONTRIBUTING.md CHANGELOG.md
-	cd scripts && ../$(BIN)/shellcheck --external-sources --check-sourced *.sbatch ../tests/install-system ../.ci/run
-	$(BIN)/shfmt -d -i 4 -ci -ln bash $$(ls scripts/* | grep -v config.env) tests/install-system .ci/run
+	cd scripts && ../$(BIN)/shellcheck --external-sources --check-sourced *.sbatch
+	$(BIN)/shellcheck $(SHELL_FILES)
+	$(BIN)/shfmt -d -i 4 -ci -ln bash scripts/*.s* $(SHELL_FILES)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/python -m mkdocs build --strict
 	$(BIN)/lychee --index-files index.html --offline --no-progress --quiet --include-fragments --root-dir $(CURDIR)/site 'site/**/*.html'

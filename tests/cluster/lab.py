@@ -1,97 +1,26 @@
 """A real Slurm on this machine: munge, slurmctld and a slurmd per node, all in one folder, all on loopback."""
 
 import os
-import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
+from tests.cluster.processes import is_on_node, kill, parents, processes_of
+from tests.cluster.slurm_conf import NODES, PARTITIONS, Node, Partition, write_config, write_nvidia_smi
+from tests.cluster.waiting import free_ports, wait_for
+
+__all__ = ["ENDED", "NODES", "PARTITIONS", "Lab", "Node", "Partition", "free_ports", "wait_for"]
+
 ENDED = frozenset(
-    {
-        "COMPLETED",
-        "FAILED",
-        "CANCELLED",
-        "TIMEOUT",
-        "NODE_FAIL",
-        "PREEMPTED",
-        "OUT_OF_MEMORY",
-        "DEADLINE",
-        "BOOT_FAIL",
-    }
+    ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"]
 )
-NVIDIA_SMI = """#!/usr/bin/env bash
-# Stand-in for nvidia-smi: lists the GPUs of the job, or answers the query for their memory.
-memory=$(cat "{folder}/gpu-memory-mib")
-IFS=, read -ra gpus <<<"${{CUDA_VISIBLE_DEVICES:-0,1}}"
-for gpu in "${{gpus[@]}}"; do
-    if [[ $1 == --list-gpus ]]; then echo "GPU $gpu: stand-in"; else echo "$memory"; fi
-done
-"""
-
-
-@dataclass(frozen=True)
-class Node:
-    """One node of the lab."""
-
-    name: str
-    gres: str = ""
-
-
-@dataclass(frozen=True)
-class Partition:
-    """One partition of the lab; options are written as in slurm.conf."""
-
-    name: str
-    nodes: str
-    options: str = ""
-
-
-NODES = (Node("c1"), Node("g1", "gpu:8"), Node("g2", "gpu:8"))
-PARTITIONS = (Partition("compute", "c1", "Default=YES"), Partition("gpu", "g1,g2"))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, drawn from below those that the system gives away by itself."""
-    sockets: list[socket.socket] = []
-    for port in random.SystemRandom().sample(range(10000, 20000), 1000):
-        each = socket.socket()
-        try:
-            each.bind(("127.0.0.1", port))
-        except OSError:
-            each.close()
-            continue
-        sockets.append(each)
-        if len(sockets) == count:
-            break
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def wait_for(
-    condition: Callable[[], object], what: str, timeout: float, note: Callable[[], str] = str, *, costly: bool = False
-) -> None:
-    """Wait until a condition holds; say what was waited for when it never does.
-
-    A costly condition runs a program: it is asked the less often the longer it takes.
-    """
-    start = time.monotonic()
-    while not condition():
-        waited = time.monotonic() - start
-        if waited > timeout:
-            raise TimeoutError(f"after {timeout:.0f} s still not: {what}\n{note()}")
-        time.sleep(min(1, 0.2 + waited / 20) if costly else 0.1)
 
 
 class Lab:
@@ -114,6 +43,7 @@ class Lab:
         self.extra = extra
         self.home = Path("/proc")  # nobody, not even root, can write there: a read-only home
         self.bin = folder / "bin"
+        self.host = socket.gethostname()
         self.daemons: dict[str, int] = {}
 
     @property
@@ -128,116 +58,65 @@ class Lab:
             "SLURM_CONF": str(self.folder / "slurm.conf"),
         }
 
+    def inside(self, command: Sequence[str], cwd: Path) -> list[str]:
+        """What runs a command on the machine of this lab: here, the machine itself."""
+        return list(command)
+
+    def beside(self, command: Sequence[str]) -> list[str]:
+        """What runs a program of this machine on the network of this lab."""
+        return list(command)
+
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self.bin, self.folder / "state"):
             path.mkdir(exist_ok=True)
-        (self.folder / "gpu-memory-mib").write_text("81559\n")
-        smi = self.bin / "nvidia-smi"
-        smi.write_text(NVIDIA_SMI.format(folder=self.folder))
-        smi.chmod(0o755)
-        self._write_config()
+        write_nvidia_smi(self.folder)
+        write_config(self.folder, self.host, self.nodes, self.partitions, self.extra)
         self._start_munge()
         self._spawn("slurmctld", ["slurmctld", "-D"])
         for node in self.nodes:
             self.start_node(node.name)
-        names = {node.name for node in self.nodes}
-        wait_for(lambda: names <= self._idle(), "all nodes idle", 30, self._logs, costly=True)
+        self._wait_for_nodes(30)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    def _write_config(self) -> None:
-        folder = self.folder
-        ports = free_ports(len(self.nodes) + 1)
-        lines = [
-            "ClusterName=lab",
-            f"SlurmctldHost={socket.gethostname()}(127.0.0.1)",
-            f"SlurmctldPort={ports[0]}",
-            "AuthType=auth/munge",
-            f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # so long a requeued job waits: as a rule two minutes
-            "ProctrackType=proctrack/linuxproc",
-            "TaskPlugin=task/none",
-            "SelectType=select/cons_tres",
-            "SelectTypeParameters=CR_Core_Memory",
-            "SlurmdParameters=config_overrides",
-            "GresTypes=gpu",
-            "ReturnToService=2",
-            "JobRequeue=1",
-            "SlurmUser=root",
-            "SlurmdUser=root",
-            f"StateSaveLocation={folder}/state",
-            f"SlurmdSpoolDir={folder}/spool-%n",
-            f"SlurmctldPidFile={folder}/slurmctld.pid",
-            f"SlurmdPidFile={folder}/slurmd-%n.pid",
-            "KillWait=3",
-            "MessageTimeout=5",
-            "SlurmdTimeout=10",
-            "InactiveLimit=0",
-            "MinJobAge=7200",
-            "SchedulerParameters=sched_interval=1,bf_interval=1",
-        ]
-        gres = ["AutoDetect=off"]
-        for node, port in zip(self.nodes, ports[1:], strict=True):
-            extra = f" Gres={node.gres}" if node.gres else ""
-            lines.append(f"NodeName={node.name} NodeAddr=127.0.0.1 Port={port} CPUs=64 RealMemory=500000{extra}")
-            for entry in filter(None, node.gres.split(",")):
-                kind = f" Type={entry.split(':')[1]}" if entry.count(":") == 2 else ""
-                count = int(entry.split(":")[-1])
-                for index in range(count):
-                    device = folder / f"gpu{index}"
-                    if not device.exists():
-                        os.mknod(device, 0o666 | 0o020000, os.makedev(1, 3))
-                gres.append(f"NodeName={node.name} Name=gpu{kind} File={folder}/gpu[0-{count - 1}]")
-        lines += [f"PartitionName={p.name} Nodes={p.nodes} State=UP {p.options}" for p in self.partitions]
-        (folder / "slurm.conf").write_text("\n".join([*lines, self.extra, ""]))
-        (folder / "gres.conf").write_text("\n".join([*gres, ""]))
-
     def _start_munge(self) -> None:
         folder = self.folder
-        subprocess.run(["mungekey", "--create", f"--keyfile={folder}/munge.key"], check=True)
-        options = [
-            f"--{name}={folder}/munge.{end}"
-            for name, end in (
-                ("key-file", "key"),
-                ("socket", "socket"),
-                ("pid-file", "pid"),
-                ("log-file", "log"),
-                ("seed-file", "seed"),
-            )
-        ]
+        subprocess.run(self.inside(["mungekey", "--create", f"--keyfile={folder}/munge.key"], folder), env=self.env, check=True)
+        ends = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        options = [f"--{name}={folder}/munge.{end}" for name, end in ends.items()]
         self._spawn("munged", ["munged", "--foreground", "--force", *options])
         wait_for((folder / "munge.socket").exists, "munge listens", 10)
 
     def _spawn(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log, start_new_session=True)
-        self.daemons[name] = process.pid
+            process = subprocess.Popen(
+                self.inside(command, self.folder), env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
+        self.daemons[name] = self._pid_of(process)
+
+    def _pid_of(self, process: subprocess.Popen[bytes]) -> int:
+        """The process id of a daemon itself."""
+        return process.pid
 
     def stop(self) -> None:
         """End every daemon and every process of every job."""
-        marker = str(self.folder)
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("SLURM_CONF", "").startswith(marker) and process.pid != os.getpid():
-                    process.kill()
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
+        for process in processes_of(self.folder):
+            kill(process.pid)
         for pid in self.daemons.values():
-            _kill(pid)
+            kill(pid)
         for node in self.nodes:
             shutil.rmtree(self.folder / f"spool-{node.name}", ignore_errors=True)
 
     def _idle(self) -> set[str]:
-        result = subprocess.run(
-            ["sinfo", "--noheader", "--Node", "--format=%n %t"],
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return {line.split()[0] for line in result.stdout.splitlines() if line.split()[1] == "idle"}
+        said = self.run(["sinfo", "--noheader", "--Node", "--format=%n %t"], self.folder).stdout
+        return {line.split()[0] for line in said.splitlines() if line.split()[1] == "idle"}
+
+    def _wait_for_nodes(self, timeout: float) -> None:
+        names = {node.name for node in self.nodes}
+        wait_for(lambda: names <= self._idle(), "all nodes idle", timeout, self._logs, costly=True)
 
     def _logs(self) -> str:
         return "\n".join((self.folder / f"{name}.log").read_text(errors="replace")[-2000:] for name in self.daemons)
@@ -250,21 +129,12 @@ class Lab:
 
     def kill_node(self, name: str) -> None:
         """Power failure: slurmd and all processes of its jobs are killed at once."""
-        _kill(self.daemons[f"slurmd-{name}"])
-        while left := [process for process in psutil.process_iter() if self._on_node(process, name)]:
-            steps = {step for process in left for step in _parents(process) if step.name().startswith("slurmstepd")}
+        kill(self.daemons[f"slurmd-{name}"])
+        spool = self.folder / f"spool-{name}"
+        while left := [process for process in processes_of(self.folder) if is_on_node(process, name, spool)]:
+            steps = {step for process in left for step in parents(process) if step.name().startswith("slurmstepd")}
             for process in [*steps, *left]:  # a supervisor first, or it would report the death of its job
-                _kill(process.pid)
-
-    def _on_node(self, process: psutil.Process, name: str) -> bool:
-        """Whether a living process belongs to this node: its jobs' and their supervisors'."""
-        try:
-            environment, folder = process.environ(), process.cwd()
-            alive = process.status() != psutil.STATUS_ZOMBIE
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            return False
-        mine = environment.get("SLURM_CONF", "").startswith(f"{self.folder}/")
-        return alive and mine and (environment.get("SLURMD_NODENAME") == name or folder == str(self.folder / f"spool-{name}"))
+                kill(process.pid)
 
     # --- jobs
 
@@ -273,7 +143,7 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as the collaborator would type it."""
         return subprocess.run(
-            list(command),
+            self.inside(command, cwd),
             cwd=cwd,
             env={**self.env, **(env or {})},
             capture_output=True,
@@ -326,22 +196,4 @@ class Lab:
             ["scontrol", "update", f"NodeName={','.join(n.name for n in self.nodes)}", "State=RESUME"],
             self.folder,
         )
-        wait_for(lambda: {node.name for node in self.nodes} <= self._idle(), "all nodes idle", 60, self._logs, costly=True)
-
-
-def _parents(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.parents()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return []
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return
+        self._wait_for_nodes(60)

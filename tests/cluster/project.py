@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import code_blocks
@@ -15,7 +15,6 @@ from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.lab import Lab
 from tests.hub import TOKEN, Hub
-from tests.pypi import PackageIndex
 
 # A run of seconds: few steps, checkpoints that do not fall on the last one, the same numbers every time.
 SHORT = {
@@ -32,10 +31,17 @@ TRAINING_OUTPUT = (
 )
 
 
+class Index(Protocol):
+    """A package index: its address, and where uv keeps what it has unpacked."""
+
+    url: str
+    cache: Path
+
+
 class Project:
     """The folder in which a collaborator works, and the environment of the shell there."""
 
-    def __init__(self, folder: Path, lab: Lab, hub: Hub, index: PackageIndex) -> None:
+    def __init__(self, folder: Path, lab: Lab, hub: Hub, index: Index) -> None:
         self.folder = folder
         self.lab = self.home_lab = lab
         # Where this machine's stand-ins are; a collaborator behind a mirror sets PYPI_MIRROR and HF_ENDPOINT.
