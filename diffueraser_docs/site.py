@@ -77,7 +77,8 @@ class SiteMacros(PageMacros):
 
     def generated(self, name: str) -> str:
         """A part of a page that a test run wrote, without the comment that says so."""
-        return (GENERATED / f"{name}.{self._language}.md").read_text(encoding="utf-8").split("\n", 1)[1].strip()
+        path = GENERATED / f"{name}.{self._language}.md"
+        return path.read_text(encoding="utf-8").split("\n", 1)[1].strip() if path.exists() else "–"
 
     def flow_diagram(self) -> str:
         """What happens, as boxes that wrap on a phone."""

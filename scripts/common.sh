@@ -1,7 +1,10 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
-! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF line endings. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
+if grep -q $'\r$' common.sh; then #
+    printf '%s\n' "ERROR[crlf] common.sh has CRLF line endings. Fix: sed -i 's/\r\$//' *.s*" >&2 #
+    exit 1 #
+fi #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=https://huggingface.co/settings/tokens
@@ -394,7 +397,9 @@ define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository
     UPLOAD_REPO=
 define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
 define 'all|1|2|convert' '' STAGE=all
-define '[a-z0-9-]+( [a-z0-9-]+)*' 'names of patches with spaces between them' SKIP_PATCHES=
+define '((epoch-length|stop-at-last-step|final-checkpoint|trackers|stage1-ending|no-waste|batch-size)( |$))+' \
+    'patches: epoch-length, stop-at-last-step, final-checkpoint, trackers, stage1-ending, no-waste, batch-size' \
+    SKIP_PATCHES=
 define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with --, without quotes' \
     STAGE1_EXTRA_ARGS= STAGE2_EXTRA_ARGS=
 define '([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' 'a number such as 5e-06' --learning_rate=5e-06 \
