@@ -1,9 +1,6 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
-if grep -q $'\r$' common.sh; then #
-    printf '%s\n' "ERROR[crlf] common.sh has CRLF line endings. Fix: sed -i 's/\r\$//' *.s*" >&2 #
-    exit 1 #
-fi #
+! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF in common.sh. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=<{ hub.token_page }>
