@@ -1,7 +1,7 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
-! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF in common.sh. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
+! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=https://huggingface.co/settings/tokens

@@ -1,6 +1,6 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
-! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF in common.sh. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
+! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=<{ hub.token_page }>
