@@ -24,10 +24,10 @@ note() { log "NOTE  $*" >&2; }
 
 printable() { # printable TEXT: one line, no control characters, no secrets
     local text=${1//[[:cntrl:]]/ } secret
+    while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
     for secret in "${HF_TOKEN:-}" "${WANDB_API_KEY:-}"; do
         ((${#secret} < 8)) || text=${text//"$secret"/***}
     done
-    while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
     while [[ $text =~ //[^[:space:]]*@ ]]; do text=${text//"${BASH_REMATCH[0]}"/"//***:"}; done # user:password@host
     printf '%s' "$text"
 }
@@ -289,7 +289,8 @@ check_imports() { # a module's LD_LIBRARY_PATH can break torch
         return
     fi
     rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
-    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" "$SETUP_FIX."
+    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" \
+        "${LD_LIBRARY_PATH:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
 }
 <{ import_line() }>
 SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
