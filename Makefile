@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 # A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
 # spent in waiting, for Slurm and for time limits: five workers keep two cores busy.
 SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder --numprocesses
+SHELL_FILES := tests/install-system tests/bare tests/matrix/make-root tests/matrix/enter-root .ci/run
 export NO_MKDOCS_2_WARNING := 1
 # What Python has compiled is kept: every test that starts a program would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,8 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
-	$(BIN)/python -m mkdocs build --strict 2>&1 | sed '/^INFO/d'
 	$(BIN)/python -m diffueraser_docs check
+	$(BIN)/python -m mkdocs build --strict
 
 render: $(VENV)/docs.stamp  ## only scripts and READMEs
 	$(BIN)/python -m diffueraser_docs render
@@ -58,10 +59,11 @@ lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddin
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pymarkdown --config pyproject.toml scan docs PRD CONTRIBUTING.md CHANGELOG.md
-	$(BIN)/shellcheck tests/install-system tests/bare tests/matrix/make-root tests/matrix/enter-root .ci/run
-	$(BIN)/shfmt -d -i 4 -ci tests/install-system tests/bare tests/matrix/make-root tests/matrix/enter-root .ci/run
+	cd scripts && ../$(BIN)/shellcheck --external-sources --check-sourced *.sbatch
+	$(BIN)/shellcheck $(SHELL_FILES)
+	$(BIN)/shfmt -d -i 4 -ci -ln bash scripts/*.s* $(SHELL_FILES)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(BIN)/python -m mkdocs build --quiet --strict
+	$(BIN)/python -m mkdocs build --strict
 	$(BIN)/lychee --index-files index.html --offline --no-progress --quiet --include-fragments --root-dir $(CURDIR)/site 'site/**/*.html'
 	$(BIN)/python -m diffueraser_docs check
 
@@ -72,11 +74,12 @@ format: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp tests/system.stamp  ## what the scripts cost against the least possible, for the page Benchmarks
 	$(BIN)/python -m tests.bench
 
-lock: $(VENV)/test.stamp  ## after an edit of requirements/*.in
+lock: $(VENV)/test.stamp  ## after an edit of requirements/*.in or of versions in facts/environment.yaml
 	for name in docs test; do \
 	  $(BIN)/uv pip compile --quiet requirements/$$name.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --output-file requirements/$$name.txt; \
 	done
+	$(BIN)/python requirements/environment.py
 
 # Debian ships Python without venv; a stamp is written only when everything before it succeeded.
 $(VENV)/bin/pip:

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from .check import check_all
 from .facts import FactError, facts
-from .render import render_all, write
+from .render import EditedError, render_all, write
 from .verify_hub import record, results_table, verify_hub
 
 
-def _render(_: argparse.Namespace) -> int:
-    changed = write(render_all())
+def _render(arguments: argparse.Namespace) -> int:
+    changed = write(render_all(), force=arguments.force)
     for path in changed:
         print(f"written: {path}")
     if not changed:
@@ -47,14 +47,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when all is well, 1 for problems found by check, 2 for wrong facts or usage, 3 when the Hub differs from
-        the facts, 4 when it could not be asked.
+        0 when all is well, 1 for problems found by check, 2 for wrong facts or usage or for a generated file that was edited
+        by hand, 3 when the Hub differs from the facts, 4 when it could not be asked.
     """
     parser = argparse.ArgumentParser(
         prog="python -m diffueraser_docs", description=main.__doc__.splitlines()[0] if main.__doc__ else ""
     )
     commands = parser.add_subparsers(required=True, metavar="render | check | verify-hub")
     command = commands.add_parser("render", help="write scripts/ and the READMEs from facts and templates")
+    command.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
     command.set_defaults(run=_render)
     command = commands.add_parser("check", help="say what is wrong, file and line; nothing is written")
     command.set_defaults(run=_check)
@@ -65,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         facts()
         return int(arguments.run(arguments))
-    except (FactError, OSError) as error:
+    except (FactError, EditedError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     except TemplateSyntaxError as error:

@@ -106,6 +106,10 @@ def load_facts(folder: Path = FACTS) -> Facts:
             problems.append(str(error))
     if problems:
         raise FactError("\n".join(problems))
+    configuration, patches = parts["configuration"], parts["patches"]
+    assert isinstance(configuration, Configuration)
+    assert isinstance(patches, Patches)
+    parts["configuration"] = configuration.with_patches([patch.name for patch in patches.patches])
     try:
         return Facts(**parts)
     except ValidationError as error:

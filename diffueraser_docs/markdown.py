@@ -57,7 +57,8 @@ def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
 def outline(text: str) -> list[tuple[int, str]]:
     """The parts of a Markdown text, each with its line: headings, code blocks, paragraphs, list items and table rows.
 
-    A paragraph says how many sentences and which names in code it has, a code block what it holds, so that a change in one language shows.
+    A paragraph says how many sentences and which names in code it has, a code block what it holds: a change in one language
+    shows.
     """
     parts = []
     for token in MarkdownIt("commonmark").enable("table").parse(text):

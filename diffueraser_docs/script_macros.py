@@ -190,7 +190,8 @@ class ScriptMacros:
 
     def memory_needs(self) -> str:
         """GiB without gradient checkpointing: constant, per frame, several GPUs, validation."""
-        return " ".join(f"'{m.constant} {m.per_frame} {m.several_gpus} {m.validation}'" for m in self.facts.training.memory.values())
+        needs = self.facts.training.memory.values()
+        return " ".join(f"'{need.constant} {need.per_frame} {need.several_gpus} {need.validation}'" for need in needs)
 
     def worker_counts(self) -> str:
         """Most data-loader workers a GPU that help each stage."""

@@ -77,7 +77,8 @@ class SiteMacros(PageMacros):
 
     def generated(self, name: str) -> str:
         """A part of a page that a test run wrote, without the comment that says so."""
-        return (GENERATED / f"{name}.{self._language}.md").read_text(encoding="utf-8").split("\n", 1)[1].strip()
+        path = GENERATED / f"{name}.{self._language}.md"
+        return path.read_text(encoding="utf-8").split("\n", 1)[1].strip() if path.exists() else "–"
 
     def flow_diagram(self) -> str:
         """What happens, as boxes that wrap on a phone."""
@@ -205,9 +206,13 @@ class SiteMacros(PageMacros):
                 "unpacked": data.hub.unpacked,
                 "training": {stage: measured.saving[stage].disk_gigabytes(0) for stage in STAGES},
             },
-            "measured": measured.model_dump(
-                mode="json", include={"gpu_gib", "resolution", "settings", "validation_peak", "saving"}
-            ),
+            "measured": {
+                "gpu_gib": measured.gpu_gib,
+                "resolution": measured.resolution,
+                "validation_peak": measured.validation_peak,
+                "settings": [setting.model_dump() for setting in measured.settings],
+                "saving": {stage: measured.saving[stage].model_dump() for stage in STAGES},
+            },
             "state": {stage: {bits: measured.state_gib(stage, bits) for bits in ("no", "yes")} for stage in STAGES},
             "gradients": {stage: measured.gradients_gib(stage) for stage in STAGES},
             "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},

@@ -1,5 +1,7 @@
+# Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
+! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=https://huggingface.co/settings/tokens
@@ -27,10 +29,10 @@ note() { log "NOTE  $*" >&2; }
 
 printable() { # printable TEXT: one line, no control characters, no secrets
     local text=${1//[[:cntrl:]]/ } secret
+    while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
     for secret in "${HF_TOKEN:-}" "${WANDB_API_KEY:-}"; do
         ((${#secret} < 8)) || text=${text//"$secret"/***}
     done
-    while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
     while [[ $text =~ //[^[:space:]]*@ ]]; do text=${text//"${BASH_REMATCH[0]}"/"//***:"}; done # user:password@host
     printf '%s' "$text"
 }
@@ -121,6 +123,8 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     "${@:2}" >"$TOOL_LOG" 2>&1 </dev/null &
     wait "$!"
 }
+
+pause() { read -r -t "$1" _ <> <(:) || true; } # pause SECONDS: without a process that outlives this one, with its locks
 
 must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fails
     run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
@@ -307,16 +311,17 @@ check_imports() { # a module's LD_LIBRARY_PATH can break torch
         return
     fi
     rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
-    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" "$SETUP_FIX."
+    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" \
+        "${LD_LIBRARY_PATH:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
 }
 IMPORTS='import torch, torchvision, accelerate, diffusers, transformers, numpy, cv2'
 IMPORTS+=', PIL, imageio, einops, packaging, tqdm, matplotlib, yaml'
 SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
-    local status=0 owner
-    exec {LOCK}>>"$STATE/lock-$1"
-    flock --timeout 10 --conflict-exit-code 75 "$LOCK" 2>/dev/null || status=$?
+    local status=0 lock owner
+    exec {lock}>>"$STATE/lock-$1"
+    flock --timeout 10 --conflict-exit-code 75 "$lock" 2>/dev/null || status=$?
     owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."
@@ -390,7 +395,9 @@ define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository
     UPLOAD_REPO=
 define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
 define 'all|1|2|convert' '' STAGE=all
-define '[a-z0-9-]+( [a-z0-9-]+)*' 'names of patches with spaces between them' SKIP_PATCHES=
+define '((epoch-length|stop-at-last-step|final-checkpoint|trackers|stage1-ending|no-waste|batch-size)( |$))+' \
+    'patches: epoch-length, stop-at-last-step, final-checkpoint, trackers, stage1-ending, no-waste, batch-size' \
+    SKIP_PATCHES=
 define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with --, without quotes' \
     STAGE1_EXTRA_ARGS= STAGE2_EXTRA_ARGS=
 define '([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' 'a number such as 5e-06' --learning_rate=5e-06 \

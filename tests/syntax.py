@@ -1,6 +1,7 @@
 """What a bash script defines, calls and reads, by the syntax tree of shfmt."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from diffueraser_docs.check import Problem
+from diffueraser_docs.facts import Facts
+from diffueraser_docs.render import SCRIPTS
+
+# What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
+PROGRAMS = re.compile(
+    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|git|grep|head|id|install|ln|mkdir|module|mv|nproc|nvidia-smi|od|openssl|paste"
+    "|ps|readlink|rm|sacct|sbatch|scancel|scontrol|sed|sha1sum|sha256sum|sinfo|sleep|sort|split|squeue|srun|stat|tail|tar|timeout|tr"
+    "|uname|wc|xargs"
+)
+# Set by bash, Slurm or conda, not by the scripts.
+GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|CUDA_VISIBLE_DEVICES|SECONDS|CONDA_EXE|\W|\d+")
 # Functions and builtins that take a command as an argument, and its place.
 CARRIERS = {"once": 3, "beside": 2, "watched": 4, "trap": 1}
 
@@ -109,3 +122,39 @@ def _note_call(script: Script, line: int, found: list[str]) -> None:
         script.calls.setdefault(found[place], line)
     if name in ("read", "mapfile", "printf"):  # read -r A B, mapfile -t A, printf -v A
         script.assigned.update(word for word in found[1:] if word.isidentifier())
+
+
+def check_names(root: Path, data: Facts) -> list[Problem]:
+    """Every command that a script calls exists, every function is called, every variable is set somewhere."""
+    scripts: dict[str, Script] = {}
+    for name in SCRIPTS:
+        file = root / "scripts" / name
+        scripts[name] = parse(file.read_text(encoding="utf-8")) if file.exists() else Script()
+    functions = {function for script in scripts.values() for function in script.functions}
+    called = {call for script in scripts.values() for call in script.calls}
+    known = functions | _builtins()
+    given = set(data.variable_names()) | {variable for script in scripts.values() for variable in script.assigned}
+    problems = []
+    for name, script in scripts.items():
+        path = f"scripts/{name}"
+        problems += [
+            Problem(path, line, f"calls {call}, which is no function here and no program of every cluster")
+            for call, line in script.calls.items()
+            if call not in known and "/" not in call and not PROGRAMS.fullmatch(call)
+        ]
+        problems += [
+            Problem(path, line, f"{function} is never called")
+            for function, line in script.functions.items()
+            if function not in called
+        ]
+        problems += [
+            Problem(path, line, f"reads {variable}, which nothing sets")
+            for variable, line in script.read.items()
+            if variable not in given and not GIVEN.fullmatch(variable)
+        ]
+    return problems
+
+
+@cache
+def _builtins() -> frozenset[str]:
+    return frozenset(subprocess.run(["bash", "-c", "compgen -bk"], capture_output=True, text=True, check=True).stdout.split())

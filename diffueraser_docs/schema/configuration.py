@@ -52,3 +52,18 @@ class Configuration(Model):
             raise ValueError(f"{name}: unknown kind {kind!r}")
         if default and not re.fullmatch(self.kinds[kind].pattern, default):
             raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}")
+
+    def with_patches(self, names: list[str]) -> Self:
+        """The same with the names of the patches for `{patches}` in patterns and words."""
+
+        def fill(text: str, separator: str) -> str:
+            return text.replace("{patches}", separator.join(names))
+
+        kinds = {
+            name: Kind(
+                pattern=fill(kind.pattern, "|"),
+                words=Text(en=fill(kind.words.en, ", "), zh=fill(kind.words.zh, "、")),
+            )
+            for name, kind in self.kinds.items()
+        }
+        return self.model_copy(update={"kinds": kinds})

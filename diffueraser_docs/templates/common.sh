@@ -1,5 +1,6 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
+! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=<{ hub.token_page }>
@@ -23,10 +24,10 @@ note() { log "NOTE  $*" >&2; }
 
 printable() { # printable TEXT: one line, no control characters, no secrets
     local text=${1//[[:cntrl:]]/ } secret
+    while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
     for secret in "${HF_TOKEN:-}" "${WANDB_API_KEY:-}"; do
         ((${#secret} < 8)) || text=${text//"$secret"/***}
     done
-    while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
     while [[ $text =~ //[^[:space:]]*@ ]]; do text=${text//"${BASH_REMATCH[0]}"/"//***:"}; done # user:password@host
     printf '%s' "$text"
 }
@@ -100,6 +101,8 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     "${@:2}" >"$TOOL_LOG" 2>&1 </dev/null &
     wait "$!"
 }
+
+pause() { read -r -t "$1" _ <> <(:) || true; } # pause SECONDS: without a process that outlives this one, with its locks
 
 must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fails
     run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
@@ -286,15 +289,16 @@ check_imports() { # a module's LD_LIBRARY_PATH can break torch
         return
     fi
     rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
-    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" "$SETUP_FIX."
+    die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" \
+        "${LD_LIBRARY_PATH:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
 }
 <{ import_line() }>
 SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
-    local status=0 owner
-    exec {LOCK}>>"$STATE/lock-$1"
-    flock --timeout 10 --conflict-exit-code 75 "$LOCK" 2>/dev/null || status=$?
+    local status=0 lock owner
+    exec {lock}>>"$STATE/lock-$1"
+    flock --timeout 10 --conflict-exit-code 75 "$lock" 2>/dev/null || status=$?
     owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."

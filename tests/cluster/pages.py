@@ -11,7 +11,6 @@ from typing import Self
 
 from markdown_it import MarkdownIt
 
-from diffueraser_docs.check import SHELL
 from diffueraser_docs.markdown import SITE_BOX, CodeBlock, code_blocks_of
 from diffueraser_docs.mkdocs_hook import expand
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
@@ -26,6 +25,8 @@ INLINE = re.compile(
 # A block of nothing but settings goes into config.env.
 SETTINGS = re.compile(r"(#.*\n|\s*\n|[A-Z][A-Z0-9_]*=(\"[^\"]*\"|\S*)[ \t]*(#.*)?\n)+")
 PLACEHOLDER = re.compile(r"…|<[a-zA-Z-]+>|\bNAME\b")
+
+SHELL = {"bash", "sh", "shell"}
 
 
 @dataclass(frozen=True)

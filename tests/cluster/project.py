@@ -1,4 +1,4 @@
-"""A collaborator's folder: the four files, the two edits, and what became of them."""
+"""A collaborator's folder: the files of a run, the two edits, and what became of them."""
 
 import json
 import re
@@ -54,7 +54,7 @@ class Project:
         self.env["HF_ENDPOINT"] = hub.endpoint
 
     def copy_scripts(self, readme: str | None = None) -> None:
-        """Put the four files into the folder; with `readme` ("en", "zh") out of that README's code blocks."""
+        """Put the files into the folder; with `readme` ("en", "zh") out of that README's code blocks."""
         self.folder.mkdir(parents=True, exist_ok=True)
         blocks = {block.text for block in code_blocks(ROOT / READMES[readme], readme)} if readme else set()
         for name in SCRIPTS:

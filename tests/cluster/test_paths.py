@@ -14,7 +14,7 @@ from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.conftest import Finished
 from tests.cluster.pages import code_spans, page_texts
 
-TREE = facts().project.tree
+TREE = facts().project.tree_entries()
 # A path in running text: it ends with a slash or with one of these endings, and holds no space.
 ENDINGS = ("yaml", "yml", "json", "sbatch", "env", "py", "sh", "log", "tar", "gz", "mp4", "safetensors", "txt", "md")
 PATH = re.compile(rf"[\w.$*<>…-]+(/[\w.*<>…-]+)*(/|\.({'|'.join(ENDINGS)}))")

@@ -91,26 +91,6 @@ def test_training_all_settings(project: Project) -> None:
     assert "a" * 40 not in project.log()
 
 
-def test_training_skipped_patches(project: Project) -> None:
-    """It gets there or names the step it has reached, and what needs a patch is refused."""
-    skip = "epoch-length stop-at-last-step final-checkpoint stage1-ending no-waste trackers batch-size"
-    assert project.run("01_setup.sbatch", "training", SKIP_PATCHES=skip) == "COMPLETED", project.log()
-    try:
-        state = train(project, gpus=2, STAGE="1", STAGE1_MAX_TRAIN_STEPS="15")  # an epoch has 12 steps and is taken for 24
-        if state == "COMPLETED":
-            record = project.record("non-prompt", 1)
-            assert (record["step"], record["patches"]) == (15, "")
-        else:
-            assert ids(log(project)) == ["training-stopped"], log(project)
-            assert re.search(r"step \d+ of 15", error(log(project), "training-stopped"))
-            assert not (project.root("non-prompt") / WEIGHTS / "finetuned-stage1").exists()
-        refused = project.bash(*CHECK, STAGE1_TRAIN_BATCH_SIZE="2", STAGE1_MAX_TRAIN_STEPS="15").stderr
-        assert "STAGE1_GRADIENT_ACCUMULATION_STEPS" in error(refused, "batch-size")
-    finally:
-        assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
-    assert checked(clean(project), STAGE1_TRAIN_BATCH_SIZE="2") == []
-
-
 @pytest.fixture
 def broken_frames(project: Project) -> Iterator[None]:
     """Frames of the same size that no program can read."""
@@ -342,7 +322,7 @@ def test_training_under_srun_pty(project: Project, undisturbed: Undisturbed) -> 
     """With --export=NONE in force, and in an allocation that is larger than config.env says."""
     whole = undisturbed()
     whole.restore(project, OUTPUT)
-    project.edit(NUM_GPUS="1", HF_ENDPOINT=project.env["HF_ENDPOINT"], PYPI_MIRROR=project.env["PYPI_MIRROR"])
+    project.edit(NUM_GPUS="1")
     command = [
         "srun",
         "--pty",
@@ -364,3 +344,23 @@ def typed_in_a_terminal(project: Project, command: list[str], **env: str) -> str
     """What a command prints in a terminal of its own."""
     spawn = f"import pty, sys; sys.exit(pty.spawn({command!r}))"
     return project.lab.run(["python3", "-c", spawn], project.folder, {**project.env, **env}).stdout.replace("\r", "")
+
+
+def test_training_skipped_patches(project: Project) -> None:
+    """It gets there or names the step it has reached, and what needs a patch is refused."""
+    skip = "epoch-length stop-at-last-step final-checkpoint stage1-ending no-waste trackers batch-size"
+    assert project.run("01_setup.sbatch", "training", SKIP_PATCHES=skip) == "COMPLETED", project.log()
+    try:
+        state = train(project, gpus=2, STAGE="1", STAGE1_MAX_TRAIN_STEPS="15")  # an epoch has 12 steps and is taken for 24
+        if state == "COMPLETED":
+            record = project.record("non-prompt", 1)
+            assert (record["step"], record["patches"]) == (15, "")
+        else:
+            assert ids(log(project)) == ["training-stopped"], log(project)
+            assert re.search(r"step \d+ of 15", error(log(project), "training-stopped"))
+            assert not (project.root("non-prompt") / WEIGHTS / "finetuned-stage1").exists()
+        refused = project.bash(*CHECK, STAGE1_TRAIN_BATCH_SIZE="2", STAGE1_MAX_TRAIN_STEPS="15").stderr
+        assert "STAGE1_GRADIENT_ACCUMULATION_STEPS" in error(refused, "batch-size")
+    finally:
+        assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
+    assert checked(clean(project), STAGE1_TRAIN_BATCH_SIZE="2") == []

@@ -71,7 +71,9 @@ def test_stops_hanging_rank(project: Project, undisturbed: Undisturbed, hold: Ho
     hold.release()
     progress = project.folder / ".state" / "progress-non-prompt-stage1"
     wait_for(progress.exists, "progress is reported", 90, lambda: log(project))
-    assert re.match(rf"step {HELD_AT}/12, [0-9.e+]+ steps/s, [0-9:]+ left, loss=[0-9.e-]+, .*\b{INTERVAL}$", progress.read_text())
+    reported = re.match(rf"step (\d+)/12, .* left,.* last checkpoint {INTERVAL}$", progress.read_text())
+    assert reported, progress.read_text()
+    assert int(reported[1]) <= HELD_AT  # Slurm passes a bar on in pieces of a kilobyte: it may lag
     status = project.bash("setup_and_train.sbatch", "status").stdout
     assert re.search(rf"diffueraser-train: job {job}, running", status, re.IGNORECASE), status
     assert progress.read_text().strip() in status

@@ -64,7 +64,7 @@ class Step:
 
 
 def copy_from_readme(project: Project, readme: str) -> None:
-    """The four files out of a README's code blocks, as a person with a mouse copies them."""
+    """The files out of a README's code blocks, as a person with a mouse copies them."""
     blocks = {block.text for block in code_blocks(ROOT / READMES[readme], READMES[readme])}
     for name in SCRIPTS:
         text = (ROOT / "scripts" / name).read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def copy_from_readme(project: Project, readme: str) -> None:
 
 
 def walk(project: Project, commands: Sequence[Command], version: str, readme: str) -> list[Step]:
-    """Type the commands in one shell; the four files are copied as soon as their folder is there."""
+    """Type the commands in one shell; the files are copied as soon as their folder is there."""
     steps = []
     with Shell(project, PROJECT_HOME=str(project.folder)) as shell:
         for command in commands:

@@ -59,7 +59,7 @@ class TestedWith:
         ]
         head = [f"Slurm {release}" for release in SUITES]
         tables = [markdown(["", *head], brought), markdown([scenario, *head], rows)]
-        return "\n\n".join([*tables, date.format(datetime.now(UTC).date())]) + "\n"
+        return "\n\n".join(["<!-- Written by `make matrix`. Do not edit. -->", *tables, date.format(datetime.now(UTC).date())]) + "\n"
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 from filelock import FileLock
@@ -105,25 +106,12 @@ def _build_wheelhouse() -> Path:
     shutil.rmtree(part, ignore_errors=True)
     flat = part / "flat"
     flat.mkdir(parents=True)
-    names = [pin.split("==")[0] for pin in pins]
-    twice = {name for name in names if names.count(name) > 1}
-    for some in (
-        [pin for pin in pins if pin.split("==")[0] not in twice],
-        *[[pin] for pin in pins if pin.split("==")[0] in twice],
-    ):
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--dest",
-            str(flat),
-            *some,
-        ]
-        subprocess.run(command, check=True)
+    names = Counter(pin.split("==")[0] for pin in pins)
+    once = [pin for pin in pins if names[pin.split("==")[0]] == 1]
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(flat)]
+    subprocess.run([*download, *once], check=True)
+    for pin in set(pins) - set(once):  # pip takes one version of a package at a time
+        subprocess.run([*download, pin], check=True)
     _build_torchvision(flat, versions["torchvision"])
     _relabel_torch(next(flat.glob(f"torch-{TORCH}*.whl")), versions["torch"])
     for wheel in flat.glob("*.whl"):

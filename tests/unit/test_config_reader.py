@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from diffueraser_docs.facts import facts
-from diffueraser_docs.render import ROOT, variable_names
+from diffueraser_docs.render import ROOT
 from diffueraser_docs.schema.base import STAGES, VERSIONS
 from diffueraser_docs.schema.configuration import Kind
 
@@ -53,7 +53,7 @@ def read(folder: Path, text: str | bytes, **env: str) -> tuple[int, dict[str, tu
 def test_environment_then_file_then_default(tmp_path: Path) -> None:
     status, values, printed = read(tmp_path, VALID, NUM_GPUS="2", STAGE2_NFRAMES="16")
     assert (status, printed) == (0, "")
-    assert set(values) == set(variable_names(facts()))
+    assert set(values) == set(facts().variable_names())
     assert values["NUM_GPUS"] == ("2", "environment")
     assert values["STAGE2_NFRAMES"] == ("16", "environment")
     assert values["STAGE1_LEARNING_RATE"] == ("1e-5", "4")
@@ -77,15 +77,15 @@ def test_defaults_are_the_facts(tmp_path: Path, version: str) -> None:
 @pytest.fixture(scope="module")
 def all_wrong(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
     """A config.env in which no variable is of its kind: all are reported at once."""
-    text = "".join(f'{name}="~ wrong !"\n' for name in variable_names(facts()))
+    text = "".join(f'{name}="~ wrong !"\n' for name in facts().variable_names())
     status, _, printed = read(tmp_path_factory.mktemp("wrong"), text)
     return status, printed
 
 
-@pytest.mark.parametrize("name", variable_names(facts()))
+@pytest.mark.parametrize("name", facts().variable_names())
 def test_every_variable_refuses_what_is_not_of_its_kind(all_wrong: tuple[int, str], name: str) -> None:
     status, printed = all_wrong
-    line = variable_names(facts()).index(name) + 1
+    line = facts().variable_names().index(name) + 1
     assert status == 1
     words = re.escape(kinds()[name].words.en)
     assert re.search(rf"config.env line {line}: {name}(=~ wrong !:)? (must be|is not) {words}", printed), printed

@@ -10,7 +10,7 @@ import pytest
 
 from diffueraser_docs.__main__ import main
 from diffueraser_docs.facts import FACTS, Facts, facts, load_facts
-from diffueraser_docs.macros import page_macros
+from diffueraser_docs.macros import PageMacros
 from diffueraser_docs.schema.hub import Content, Repository
 from diffueraser_docs.verify_hub import HubResult, record, verify_hub
 from tests.hub import TOKEN, Hub
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 @pytest.fixture
 def hub(server: Hub) -> Hub:
-    """The Hub with the four repositories as small facts have them."""
+    """The Hub with the repositories as small facts have them."""
     server.set_faults()
     shutil.rmtree(server.root / ORGANISATION, ignore_errors=True)
     for repository in facts().hub.repositories:
@@ -170,7 +170,7 @@ def test_what_was_verified_is_recorded_with_its_date_and_shown(hub: Hub, data: F
         assert repository.verified
         assert (repository.verified.date, repository.verified.files) == (today, result.files)
     for language in ("en", "zh"):
-        assert page_macros(loaded, language, {})["repositories_table"]().count(f"✅ {today}") == 4
+        assert PageMacros(loaded, language, {}).repositories_table().count(f"✅ {today}") == 4
 
 
 def test_what_differs_loses_its_tick_and_what_could_not_be_asked_keeps_it(hub: Hub, data: Facts, folder: Path) -> None:
@@ -184,7 +184,7 @@ def test_what_differs_loses_its_tick_and_what_could_not_be_asked_keeps_it(hub: H
 
 def test_without_a_check_no_tick_is_shown() -> None:
     for language in ("en", "zh"):
-        table = page_macros(facts(), language, {})["repositories_table"]()
+        table = PageMacros(facts(), language, {}).repositories_table()
         ticks = sum(repository.verified is not None for repository in facts().hub.repositories)
         assert table.count("✅") == ticks
 

@@ -92,14 +92,14 @@ def everything_said() -> list[Said]:
 
 def belongs(entry: Message, said: Said) -> bool:
     """Whether an entry's constant words stand in a message, in order, and are more than a word or two of it."""
-    parts = [part.strip() for part in entry.text.split("…") if part.strip()]
+    parts = [part.strip() for part in (entry.text or "").split("…") if part.strip()]
     known, all_of_it = (len("".join(words).replace(" ", "")) for words in (parts, said.what.split("…")))
     return re.search(".*".join(map(re.escape, parts)), said.text) is not None and known >= min(12, 0.35 * all_of_it)
 
 
 SAID = everything_said()
 AT_THE_END = ["Stopped with status …; the lines above say why"]  # said by `leave`, for what no message was made for
-ENTRIES = [entry for entry in facts().messages.messages if not entry.trainer]
+ENTRIES = [entry for entry in facts().messages.messages if entry.by == "script" and not entry.id]
 
 
 def test_the_list_is_what_the_scripts_hold() -> None:

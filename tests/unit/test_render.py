@@ -1,6 +1,7 @@
 """Rendering: complete, repeatable, whole or not at all."""
 
 import stat
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import code_blocks
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all, render_scripts, variable_names, write
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, EditedError, Rendered, render_all, render_scripts, write
 from diffueraser_docs.schema.base import STAGES
 
 
@@ -40,14 +41,38 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", fail)
         with pytest.raises(OSError, match="No space left"):
-            write(render_scripts(), tmp_path)
+            write(render_scripts(), tmp_path, force=True)
     assert (tmp_path / "scripts" / "config.env").read_text() == "old\n"
     assert sorted(path.name for path in (tmp_path / "scripts").iterdir()) == sorted(SCRIPTS)
-    write(render_scripts(), tmp_path)
+    write(render_scripts(), tmp_path, force=True)
     assert (tmp_path / "scripts" / "config.env").read_text() == old
 
 
-@pytest.mark.parametrize("name", variable_names(facts()))
+def test_write_refuses_an_edit_by_hand(tmp_path: Path) -> None:
+    write(render_all(), tmp_path)
+    for name in ("README.md", "scripts/02_train.sbatch"):
+        (tmp_path / name).write_text((tmp_path / name).read_text() + "by hand\n")
+    with pytest.raises(EditedError) as error:
+        write(render_all(), tmp_path)
+    lines = str(error.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["scripts/02_train.sbatch", "README.md"]
+    assert "diffueraser_docs/templates/README.en.md" in lines[1]
+    assert write(render_all(), tmp_path, force=True) == ["scripts/02_train.sbatch", "README.md"]
+
+
+def test_write_takes_over_what_it_wrote_itself(tmp_path: Path) -> None:
+    older = [replace(entry, text=f"{entry.text}older\n") for entry in render_all()]
+    write(older, tmp_path)
+    assert write(render_all(), tmp_path) == [entry.path for entry in older]
+
+
+@pytest.mark.parametrize("entry", render_all(), ids=lambda entry: entry.path)
+def test_rendered_says_so_at_its_top(entry: Rendered) -> None:
+    first, second = entry.text.splitlines()[:2]
+    assert f"Generated from the facts and {entry.template}" in (second if first.startswith("#!") else first)
+
+
+@pytest.mark.parametrize("name", facts().variable_names())
 def test_every_variable_is_declared_once(name: str) -> None:
     declared = script("setup_and_train.sbatch").split("declare_variables() {")[1]
     assert declared.count(f" {name}=") == 1

@@ -14,7 +14,8 @@ from diffueraser_docs.facts import facts
 from diffueraser_docs.render import ROOT
 from tests.trainer import code
 
-REPAIRS = [repair.name for repair in facts().project.repairs]
+PATCHES = facts().patches.patches
+REPAIRS = [patch.name for patch in PATCHES]
 UPSTREAM_LIST = {
     "name": "diffueraser",
     "channels": ["defaults"],
@@ -162,7 +163,7 @@ def test_uv_is_had_with_an_old_python_too(tmp_path: Path) -> None:
     result = run(tmp_path, "uv_for_old_python", TOOLS=str(tmp_path / "tools"))
     assert result.returncode == 0, result.stderr
     version = subprocess.run([tmp_path / "tools" / "bin" / "uv", "--version"], capture_output=True, text=True, check=True)
-    assert version.stdout.split()[1] == facts().environment.tools["uv"]
+    assert version.stdout.split()[1] == facts().environment.tools["uv"].version
 
 
 # --- paths -------------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ def repair(tree: Path, **variables: str) -> str:
 @pytest.mark.parametrize("name", REPAIRS)
 def test_each_repair_is_reported_backed_up_and_compiles(repaired: tuple[Path, dict[str, str], str], name: str) -> None:
     folder, before, said = repaired
-    for file in next(r.files for r in facts().project.repairs if r.name == name):
+    for file in [file for patch in PATCHES if patch.name == name for edit in patch.edits for file in edit.files]:
         assert f"repair {name} in {file}: applied" in said
         assert (folder / f"{file}.before-{name}").exists()
         assert trainers(folder)[file] != before[file]
@@ -256,7 +257,7 @@ def test_a_second_time_nothing_is_needed(tree: Path) -> None:
     said = repair(tree)
     assert trainers(tree) == once
     assert "applied" not in said
-    assert said.count("not needed") == sum(len(r.files) for r in facts().project.repairs)
+    assert said.count("not needed") == sum(len(edit.files) for patch in PATCHES for edit in patch.edits)
 
 
 @pytest.mark.slow

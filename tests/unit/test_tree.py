@@ -38,7 +38,9 @@ def left_by(version: Version) -> set[str]:
     found |= {f"{shared}/weights/{name}" for name in HELD[weights] if name.startswith("stable-diffusion")}
     upstream = set(code(prompt=False)) | set(code(prompt=version == "prompt"))
     found |= {f"{root}/{name}" for name in upstream}
-    found |= {f"{root}/{file}.before-{repair.name}" for repair in data.repairs for file in repair.files}
+    found |= {
+        f"{root}/{file}.before-{each.name}" for each in facts().patches.patches for edit in each.edits for file in edit.files
+    }
     found |= {f"{root}/accelerate_config.yaml", *(f"{root}/{data.converted}/finetuned-stage{stage}" for stage in (1, 2))}
     for fixed in facts().training.fixed:
         if version in fixed.versions and fixed.flag != "resume_from_checkpoint":
@@ -49,7 +51,7 @@ def left_by(version: Version) -> set[str]:
 LEFT = {version: left_by(version) for version in VERSIONS}
 
 
-@pytest.mark.parametrize("entry", facts().project.tree, ids=lambda entry: entry.path)
+@pytest.mark.parametrize("entry", facts().project.tree_entries(), ids=lambda entry: entry.path)
 def test_each_line_of_the_tree_is_held_or_made(entry: TreeEntry) -> None:
     for version in entry.versions:
         pattern = entry.path.rstrip("/")

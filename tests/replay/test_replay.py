@@ -1,0 +1,186 @@
+"""Each case of cases/*.yaml: an input from a real cluster, what a user types, and what must come of it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.replay.site import BASH_WORDS, HERE, TOKEN, VARIABLES, Result, Server, Site, build_world
+
+Case = dict[str, Any]
+GIVEN = {"config", "env", "commands", "hub", "before", "set_up", "do", "cwd", "programs", "folder"}
+EXPECT = {"status", "errors", "names", "not_named", "says", "never_says", "calls", "no_calls", "submitted", "after", "secrets", "slept"}
+SECRETS = re.compile(r"hf_[A-Za-z0-9]{8,}|wandbexample\d|s3c!?ret\d?|secret1|eyJ\w+")
+MAY_SEE = {"hf HF_TOKEN", "sbatch HF_TOKEN", "sbatch WANDB_API_KEY", "srun WANDB_API_KEY", "accelerate WANDB_API_KEY"}
+DO = {
+    "check": "bash setup_and_train.sbatch check",
+    "submit": "bash setup_and_train.sbatch",
+    "status": "bash setup_and_train.sbatch status",
+    "cancel": "bash setup_and_train.sbatch cancel",
+    "setup": "bash 01_setup.sbatch training",
+    "train": "sbatch 02_train.sbatch",
+}
+
+
+def load() -> dict[str, Case]:
+    """All cases, by their id."""
+    cases: dict[str, Case] = {}
+    for path in sorted((HERE / "cases").glob("*.yaml")):
+        for group in yaml.safe_load(path.read_text(encoding="utf-8")):
+            for case in group["cases"]:
+                assert case["id"] not in cases, f"{path.name}: {case['id']} stands twice"
+                cases[case["id"]] = {"kind": group["kind"], **case}
+    return cases
+
+
+CASES = load()
+
+
+@pytest.fixture(scope="session")
+def server() -> Server:
+    """The Hub of all cases."""
+    return Server()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Repositories and weights of all cases."""
+    return build_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def ready(world: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """Projects after setup, by version; made when one is asked for."""
+
+    class Ready(dict[str, Path]):
+        def __missing__(self, version: str) -> Path:
+            site = Site(tmp_path_factory.mktemp("ready"), world, server)
+            site.set_up(version)
+            self[version] = site.project
+            return site.project
+
+    return Ready()
+
+
+@pytest.fixture
+def site(tmp_path: Path, world: Path, server: Server) -> Site:
+    """A cluster for one case."""
+    server.rules = []
+    return Site(tmp_path, world, server)
+
+
+def filled(value: Any, site: Site) -> Any:
+    """A value with {scratch} and {project} replaced."""
+    if isinstance(value, str):
+        return value.replace("{scratch}", str(site.folder)).replace("{project}", str(site.project))
+    if isinstance(value, list):
+        return [filled(each, site) for each in value]
+    if isinstance(value, dict):
+        return {key: filled(each, site) for key, each in value.items()}
+    return value
+
+
+def shell(site: Site, script: str) -> subprocess.CompletedProcess[str]:
+    """Run lines of a case in the project's folder, with real programs."""
+    env = {"PATH": "/usr/bin:/bin", "SITE": str(site.folder), "STUBS": str(site.stubs), "HOME": f"{site.folder}/home"}
+    return subprocess.run(
+        ["bash", "-euc", script], cwd=site.project, env=env, capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def prepare(case: Case, site: Site, ready: dict[str, Path]) -> Case:
+    """Bring a site into the state of a case."""
+    case = {key: filled(value, site) for key, value in case.items()}
+    if "set_up" in case:
+        shutil.rmtree(site.project)
+        source = ready[case["set_up"]]
+        subprocess.run(["cp", "-a", str(source), str(site.project)], check=True)
+        move = "grep -rlI --null -- {0} . | xargs -0r sed -i 's|{0}|{1}|g'; find . -type l -lname '{2}/*' -printf '%p %l\\0' | "
+        move += "while read -rd '' p l; do ln -sfn \"{3}${{l#{2}}}\" \"$p\"; done"
+        moved = shell(site, move.format(source, site.project, source.parent, site.folder))
+        assert moved.returncode == 0, moved.stderr
+    for program in case.get("programs", []):
+        site.add(program)
+    for answer in case.get("commands", []):
+        site.answer(**answer)
+    site.configure(case.get("config", ""))
+    if "hub" in case:
+        site.reach_hub(case["hub"])
+    if "before" in case:
+        before = shell(site, case["before"])
+        assert before.returncode == 0, before.stderr
+    if "folder" in case:  # the scripts lie in a folder of this name
+        site.project = site.project.rename(site.folder / case["folder"])
+    return case
+
+
+def run(case: Case, site: Site) -> Result:
+    """Type what the case types; of several commands the last result counts."""
+    commands = case["do"] if isinstance(case["do"], list) else [case["do"]]
+    for command in commands:
+        result = site.run(
+            DO.get(command, command), cwd=Path(case["cwd"]) if "cwd" in case else None,
+            **{name: None if value is None else str(value) for name, value in case.get("env", {}).items()},
+        )  # fmt: skip
+    return result
+
+
+def check_always(result: Result, site: Site) -> None:
+    """What holds for every case: no words of bash, no failure without an error, no secret in the open."""
+    assert not BASH_WORDS.search(result.printed), f"bash says something:\n{result.printed}"
+    assert "ERROR[unexpected]" not in result.printed, result.printed
+    assert (result.status == 0) or result.errors, f"status {result.status} without an error:\n{result.printed}"
+    assert all(" Fix: " in line for line in result.error_lines.splitlines()), result.error_lines
+    texts = {"output": result.printed, "command line": "\n".join(result.calls)}
+    texts |= {str(path): path.read_bytes().decode("latin-1") for path in site.written() if not path.is_symlink()}
+    for where, text in texts.items():
+        leak = SECRETS.search(text)
+        assert not leak, f"{leak[0] if leak else ''} stands in {where}"
+    assert result.secrets <= MAY_SEE, f"in the environment of children: {result.secrets - MAY_SEE}"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name: str, site: Site, ready: dict[str, Path]) -> None:
+    case = prepare(CASES[name], site, ready)
+    result = run(case, site)
+    check_always(result, site)
+    expect = case["expect"]
+    where = f"{result.printed}\nstatus {result.status}"
+    assert set(result.errors) == set(expect.get("errors", [])), where
+    assert (result.status != 0) == bool(expect.get("status", bool(expect.get("errors")))), where
+    named, unwanted = result.named(), expect.get("not_named", [])
+    assert set(expect.get("names", [])) <= named, where
+    assert not named & (set(VARIABLES) if unwanted == "all" else set(unwanted)), where
+    check_words(expect, result, where)
+    if "submitted" in expect:
+        assert len(result.submitted) == expect["submitted"], "\n".join(result.calls)
+    if "after" in expect:
+        after = shell(site, expect["after"])
+        assert after.returncode == 0, f"{expect['after']}{after.stderr}\n{where}"
+
+
+def check_words(expect: Case, result: Result, where: str) -> None:
+    """What must stand in output and calls, and what must not."""
+    calls = "\n".join(result.calls)
+    for words in expect.get("says", []):
+        assert words in result.printed, f"not said: {words}\n{where}"
+    for words in expect.get("never_says", []):
+        assert words not in result.printed, f"said: {words}\n{where}"
+    for pattern in expect.get("calls", []):
+        assert re.search(pattern, calls, re.MULTILINE), f"not called: {pattern}\n{calls}\n{where}"
+    for pattern in expect.get("no_calls", []):
+        assert not re.search(pattern, calls, re.MULTILINE), f"called: {pattern}\n{calls}\n{where}"
+    for seconds in expect.get("slept", []):
+        assert str(seconds) in result.slept, f"slept {result.slept}\n{where}"
+
+
+def test_cases_are_well_formed() -> None:
+    for name, case in CASES.items():
+        assert set(case) - {"id", "kind", "source", "expect"} <= GIVEN, f"{name}: unknown key"
+        assert set(case["expect"]) <= EXPECT, f"{name}: unknown expectation"
+        assert TOKEN not in str(case["expect"]), f"{name}: the token is never expected"
