@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -183,8 +183,3 @@ class Project:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path.name != "weights.json"
         }
-
-
-def steps_trained(log: str) -> Mapping[str, int]:
-    """How often the trainer was started per stage, as the job's log says."""
-    return {stage: len(re.findall(rf"stage {stage}: trainer starts", log)) for stage in ("1", "2")}

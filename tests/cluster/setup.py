@@ -68,7 +68,7 @@ def finished(project: Project, process: subprocess.Popen[str]) -> Ended:
 
 def setup(project: Project, **env: str) -> str:
     """Submit setup for training and give its end."""
-    return project.run("01_setup.sbatch", "training", **{**QUICK, **env})
+    return project.lab.wait(project.sbatch("01_setup.sbatch", "training", **{**QUICK, **env}))
 
 
 def what_training_says(project: Project) -> list[str]:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_hostile_environment(unprepared: Project, tmp_path: Path) -> None:
     project.edit(PROJECT_HOME=str(link))
     (project.folder / "strict.sh").write_text("#!/bin/bash\numask 077\nexec bash 01_setup.sbatch training\n")
     env = {**HOSTILE, "HOME": str(home), "PYTHONPATH": str(tmp_path / "modules"), "DOWNLOAD_ATTEMPTS": "2"}
-    with SecretWatch(tmp_path.parent.parent, TOKEN, interval=0.05) as watch:
+    with SecretWatch(project.lab.folder.parent, TOKEN, interval=0.05) as watch:
         job = project.sbatch("--output=logs/strict-%j.log", "strict.sh", **env)
         assert project.lab.wait(job, 400) == "COMPLETED", project.log()
     assert_complete(project)

@@ -10,8 +10,8 @@ import pytest
 
 from diffueraser_docs.facts import facts
 from tests.cluster.project import Project
-from tests.cluster.setup import CODE, PROMPT, QUICK, UNET, WEIGHTS, assert_complete, on_login_node, setup, size
-from tests.cluster.training import error, ids, notes
+from tests.cluster.setup import CODE, PROMPT, UNET, WEIGHTS, assert_complete, on_login_node, setup, size
+from tests.cluster.training import ids, notes
 from tests.trainer import model, tar
 
 Record = Callable[[str, object], None]

@@ -42,7 +42,9 @@ def interrupted(project: Project) -> Project:
 def assert_the_file_is_right(project: Project) -> None:
     """The large file is that of the Hub, and no part is left."""
     assert_complete(project)
-    assert (project.folder / "DiffuEraser_downloads" / NAME.split("/", 1)[1]).read_bytes() == (project.hub.root / NAME).read_bytes()
+    assert (project.folder / "DiffuEraser_downloads" / NAME.split("/", 1)[1]).read_bytes() == (
+        project.hub.root / NAME
+    ).read_bytes()
     assert parts(project) == []
 
 
