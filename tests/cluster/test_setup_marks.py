@@ -84,6 +84,7 @@ def test_downloads_kept_or_removed(unprepared: Project, keep: str) -> None:
         assert_complete(unprepared)
         assert f"{CODE}/DAVIS.tar" in unprepared.hub.payload()
         assert all(name.startswith(CODE) for name in unprepared.hub.payload())
+        unprepared.forget_setup()  # the next test finds every download
 
 
 # --- what was removed since ---------------------------------------------------------------------------------------
