@@ -348,7 +348,7 @@ declare -A PATTERN=() DESCRIPTION=() DEFAULT=() LINE=() FROM_FILE=() ORIGIN=() I
 declare -a PROBLEMS=() FLAGS=()
 REPORTED='' FAILED_AT=''
 
-define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands for STAGE1_FLAG and STAGE2_FLAG
+define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands for the flag of both stages
     local entry flag
     for entry in "${@:3}"; do
         if [[ $entry == --* ]]; then

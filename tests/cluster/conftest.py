@@ -140,6 +140,21 @@ def unprepared(lab: Lab, hub: Hub, environment_built: Project) -> Project:
     return project
 
 
+@pytest.fixture
+def without(ready: Callable[[], Project], environment_built: Project) -> Callable[..., Project]:
+    """A folder in which only these repositories are not downloaded yet, and nothing is unpacked."""
+
+    def get(*repositories: str) -> Project:
+        if not environment_built.state("setup-non-prompt").exists():
+            environment_built.forget_setup()  # the test before has failed: it may have left anything
+        project = ready()
+        project.forget_setup(*(name.split("/")[-1] for name in repositories))
+        project.hub.reset()
+        return project
+
+    return get
+
+
 @dataclass
 class Walked:
     """A README, walked from top to bottom in an empty folder."""

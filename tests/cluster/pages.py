@@ -24,6 +24,8 @@ INLINE = re.compile(
 )
 # A block of nothing but settings goes into config.env.
 SETTINGS = re.compile(r"(#.*\n|\s*\n|[A-Z][A-Z0-9_]*=(\"[^\"]*\"|\S*)[ \t]*(#.*)?\n)+")
+SHELL = {"bash", "sh", "shell"}
+"""Languages of the code blocks that are typed."""
 PLACEHOLDER = re.compile(r"…|<[a-zA-Z-]+>|\bNAME\b")
 
 SHELL = {"bash", "sh", "shell"}

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,6 +61,13 @@ class Project:
             text = (ROOT / "scripts" / name).read_text()
             assert not readme or text in blocks, f"{name} is not in the README byte for byte"
             (self.folder / name).write_text(text)
+
+    def large_from(self, size: int) -> None:
+        """Let setup take files of more bytes than this for large ones, in this folder's copy of it."""
+        path = self.folder / "01_setup.sbatch"
+        text, count = re.subn(r"(?m)^LARGE=\d+", f"LARGE={size}", path.read_text())
+        assert count == 1, "01_setup.sbatch has no constant LARGE"
+        path.write_text(text)
 
     def edit(self, **values: str) -> None:
         """Set variables in config.env: on their own line when it has one, else at the end."""
@@ -139,16 +146,25 @@ class Project:
         (self.folder / "logs").mkdir(exist_ok=True)
         (self.folder / ".aside").rmdir()
 
-    def forget_setup(self) -> None:
-        """Back to an empty folder, except for tools and environment, which take long to build."""
+    def forget_setup(self, *repositories: str) -> None:
+        """Back to an empty folder, except for tools and environment, which take long to build.
+
+        With names of repositories only these are to be downloaded again.
+        """
         self.forget_training()
+        others = [each.name for each in facts().hub.repositories if repositories and each.name not in repositories]
         for folder in self.folder.glob("DiffuEraser_*"):
-            shutil.rmtree(folder)
+            for path in folder.iterdir():
+                if path.name not in others:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        kept = {f"{mark}-{name}" for mark in ("download", "commit", "listing") for name in others}
         for path in (self.folder / ".state").iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name not in ("tools", "environment"):
+            if path.name not in {"tools", "environment", *kept}:
                 path.unlink()
+
+    def state(self, mark: str) -> Path:
+        """What the scripts remember of a step."""
+        return self.folder / ".state" / mark
 
     def downloaded_twice(self) -> int:
         """Bytes that the Hub sent beyond each file's size."""
@@ -167,8 +183,3 @@ class Project:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path.name != "weights.json"
         }
-
-
-def steps_trained(log: str) -> Mapping[str, int]:
-    """How often the trainer was started per stage, as the job's log says."""
-    return {stage: len(re.findall(rf"stage {stage}: trainer starts", log)) for stage in ("1", "2")}

@@ -1,5 +1,6 @@
 """Looks for the token in every place where another user of a cluster, or a reader of a log, could see it."""
 
+import re
 import subprocess
 import threading
 from collections.abc import Iterable
@@ -10,18 +11,23 @@ from typing import Self
 from diffueraser_docs.render import READMES, ROOT
 from tests.cluster.lab import Lab
 
-INTERVAL = 1
+HF = b"/environments/tools/hub/bin/hf"
+"""The one program that reads the token from its environment."""
+SCRIPTS = re.compile(rb"^(\S*/)?(ba)?sh\0\S*(\.sbatch|/slurm_script)\0")
+"""A script of the project, or a copy of it that Slurm runs: a user may export the token to it."""
 
 
 class SecretWatch:
-    """Samples command lines and Slurm's spool while jobs run: what stands there is gone when they have ended.
+    """Samples command lines, environments and Slurm's spool while jobs run: what stands there is gone when they have ended.
 
     Only processes that belong to a lab below `root` count: other tests may run on this machine.
     """
 
-    def __init__(self, root: Path, secret: str) -> None:
+    def __init__(self, root: Path, secret: str, interval: float = 1) -> None:
         self.root = root
         self.secret = secret.encode()
+        self.interval = interval
+        self.given_to_hf = False
         self.seen: set[str] = set()
         self.samples = 0
         self.found = threading.Event()
@@ -37,24 +43,32 @@ class SecretWatch:
         self._thread.join(10)
 
     def _run(self) -> None:
-        while not self._stop.wait(INTERVAL):
+        while not self._stop.wait(self.interval):
             self.look()
 
     def look(self) -> None:
         """Look once."""
         self.samples += 1
         for process in Path("/proc").glob("[0-9]*"):
-            line = _read(process / "cmdline")
-            if self.secret in line and str(self.root).encode() in _read(process / "environ"):
-                self.seen.add(
-                    "command line: " + line.replace(b"\0", b" ").replace(self.secret, b"<token>").decode(errors="replace")
-                )
+            self._look_at(_read(process / "cmdline"), _read(process / "environ"))
         for spool in (*self.root.glob("*/spool-*"), *self.root.glob("*/lab/spool-*")):
             for path in spool.glob("job*/*"):
                 if path.is_file() and self.secret in _read(path):
                     self.seen.add(f"Slurm's spool: {path.relative_to(self.root)}")
         if self.seen:
             self.found.set()
+
+    def _look_at(self, line: bytes, environment: bytes) -> None:
+        """Look at one process."""
+        if f"SLURM_CONF={self.root}/".encode() not in environment:
+            return
+        text = line.replace(b"\0", b" ").replace(self.secret, b"<token>").decode(errors="replace")
+        if self.secret in line:
+            self.seen.add(f"command line: {text}")
+        if self.secret in environment and HF in line:
+            self.given_to_hf = True
+        elif self.secret in environment and not SCRIPTS.match(line):
+            self.seen.add(f"environment: {text}")
 
 
 def _read(path: Path) -> bytes:

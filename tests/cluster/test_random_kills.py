@@ -3,17 +3,18 @@
 import os
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 
 from tests.cluster.lab import ENDED, wait_for
 from tests.cluster.project import Project
-from tests.cluster.test_setup_faults import Record
-from tests.cluster.test_setup_interruptions import kill_hard
+from tests.cluster.setup import kill_hard
 
+Record = Callable[[str, object], None]
 SEED = int(os.environ.get("KILL_SEED", "1"))
 # `make kills` asks for thirty; every test run for a few.
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 def pipeline(project: Project) -> list[int]:

@@ -1,31 +1,33 @@
-"""01_setup dies at each of its steps, by each kind of death; a second start finishes, and takes no half for a whole."""
+"""01_setup dies at each of its steps, by each kind of death; the last start finishes, and takes no half for a whole."""
 
-import re
+import os
 import shutil
-import signal
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from diffueraser_docs.facts import facts
-from tests.cluster.lab import ENDED, Lab, wait_for
+from tests.cluster.lab import ENDED, wait_for
 from tests.cluster.project import Project
-from tests.cluster.test_setup_faults import CODE, Record, assert_complete, setup, size
+from tests.cluster.setup import (
+    CODE,
+    QUICK,
+    assert_complete,
+    kill_hard,
+    on_login_node,
+    setup,
+    size,
+)
+from tests.cluster.training import ids
 from tests.hub import Hub
 from tests.trainer import build_repositories
 
-PADDING = 10000
-STEPS = {
-    "download": "download YTBV.tar: ",
-    "unpacking": "unpack YTBV.tar: begins",
-    "environment": "environment: installs",
-    "path rewriting": "unpack weights_extras.tar: complete",
-}
+Record = Callable[[str, object], None]
+PADDING = 6000
+LARGE = 20_000_000
+STEPS = ("environment", "download", "unpacking", "code")
 DEATHS = ("scancel", "kill -9", "node failure")
 
 
@@ -44,34 +46,9 @@ def slow(unprepared: Project, padded_hub: Hub) -> Iterator[Project]:
     padded_hub.set_faults()
     padded_hub.reset()
     unprepared.ask(padded_hub)
+    unprepared.large_from(LARGE)
     yield unprepared
     unprepared.forget_setup()  # the next test wants the other Hub's files
-
-
-def wait_for_text(project: Project, text: str) -> None:
-    """Wait, finely, until the log holds a text."""
-    end = time.monotonic() + 60
-    while text not in project.log("diffueraser-setup*"):
-        assert time.monotonic() < end, f"{text!r} never came:\n{project.log()}"
-        time.sleep(0.005)
-
-
-def kill_hard(lab: Lab, job: int) -> None:
-    """kill -9 to every process of a job of this lab, as a node out of memory does it."""
-    while left := [process for process in psutil.process_iter() if of_job(process, lab, job)]:
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-
-
-def of_job(process: psutil.Process, lab: Lab, job: int) -> bool:
-    """Whether a living process belongs to a job of this lab."""
-    try:
-        environment = process.environ()
-        alive = process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-    return alive and environment.get("SLURM_JOB_ID") == str(job) and environment.get("SLURM_CONF") == lab.env["SLURM_CONF"]
 
 
 def end(project: Project, job: int, death: str) -> str:
@@ -91,56 +68,70 @@ def end(project: Project, job: int, death: str) -> str:
     return project.lab.wait(job, 60)
 
 
-@pytest.mark.parametrize("step", STEPS)
+def is_at(project: Project, step: str) -> bool:
+    """Whether setup is in the middle of a step."""
+    data, new = project.root("non-prompt"), project.root("non-prompt") / ".tmp-code"
+    return {
+        "environment": lambda: any(project.environment.glob("lib/*/site-packages/numpy")),
+        "download": lambda: project.hub.payload().get(f"{CODE}/YTBV.tar", 0) > 9_000_000,
+        "unpacking": lambda: any(data.glob(".tmp-*/dataset/YTBV/padding/*")),
+        "code": lambda: any(new.glob("libs/padding/*")),
+    }[step]()
+
+
+def assert_nothing_half(project: Project, step: str) -> None:
+    """What stands at its place after a death is whole, or has no mark."""
+    assert not project.state("setup-non-prompt").exists(), "the case came too late"
+    assert project.state("environment").exists() == (step != "environment")
+    padding = project.root("non-prompt") / "dataset" / "YTBV" / "padding"
+    if padding.exists():
+        assert len(list(padding.iterdir())) == PADDING, "a half stands at the place of the whole"
+
+
 @pytest.mark.parametrize("death", DEATHS)
-@pytest.mark.fault("{death}", "{step}", "survived")
-def test_setup_dies_and_goes_on_from_there(slow: Project, step: str, death: str, record_property: Record) -> None:
-    if step == "download":
-        slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 8_000_000})
-    if step == "environment":
-        (slow.folder / ".state" / "environment").unlink()
-    job = slow.sbatch("01_setup.sbatch", "training")
-    wait_for_text(slow, STEPS[step])
-    if step == "download":
-        wait_for(lambda: slow.hub.payload().get(f"{CODE}/YTBV.tar", 0) > 12_000_000, "a part is down", 30)
-    assert end(slow, job, death) in ("CANCELLED", "FAILED", "NODE_FAIL"), slow.log()
-    state = slow.folder / ".state"
-    assert not (state / "setup-non-prompt").exists(), "the case came too late"
-    assert (state / "environment").exists() == (step != "environment"), "half an environment is taken for a whole"
-    if death == "scancel":
-        assert re.search("ERROR  Setup was ended from outside.* Submit again", slow.last_line()), slow.last_line()
-    if not (state / "unpack-YTBV.tar").exists() and (slow.root("non-prompt") / "dataset" / "YTBV").exists():
-        frames = len(list((slow.root("non-prompt") / "dataset" / "YTBV" / "padding").iterdir()))
-        assert frames == PADDING, "a half stands at the place of the whole"
-    slow.hub.set_faults()
+@pytest.mark.fault("{death}", "setup", "survived")
+def test_death_at_each_step(slow: Project, death: str, record_property: Record) -> None:
+    """The starts die one after the other, each at a later step."""
+    record_property("cases", len(STEPS))
+    slow.state("environment").unlink()
+    shutil.rmtree(slow.environment)
+    for step in STEPS:
+        if step == "download":
+            slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 8_000_000})
+        job = slow.sbatch("01_setup.sbatch", "training", **QUICK)
+        wait_for(lambda step=step: is_at(slow, step), f"setup is at {step}", 120, slow.log)  # type: ignore[misc]
+        assert end(slow, job, death) in ("CANCELLED", "FAILED", "NODE_FAIL"), slow.log()
+        assert_nothing_half(slow, step)
+        if death == "scancel":
+            assert ids(slow.last_line()) == ["ended"], slow.log()
+        slow.hub.set_faults()
     assert setup(slow) == "COMPLETED", slow.log()
     assert_complete(slow)
-    if step == "environment":
-        subprocess.run(
-            [slow.environment / "bin" / "python", "-c", f"import {', '.join(facts().environment.imports)}"], check=True
-        )
     assert len(list((slow.root("non-prompt") / "dataset" / "YTBV" / "padding").iterdir())) == PADDING
     left = subprocess.run(["grep", "-rl", "/home/hj/", str(slow.root("non-prompt") / "libs")], capture_output=True, check=False)
     assert left.returncode == 1, left.stdout
+    imports = f"import {', '.join(facts().environment.imports)}"
+    subprocess.run([slow.environment / "bin" / "python", "-c", imports], check=True)
     record_property("repeated_bytes", slow.downloaded_twice())
     sent = slow.hub.payload()
-    assert sent[f"{CODE}/YTBV.tar"] <= size(slow, CODE, "YTBV.tar") + 11_000_000, "begun again instead of resumed"
+    assert sent[f"{CODE}/YTBV.tar"] <= size(slow, CODE, "YTBV.tar") + 4_000_000, "begun again instead of resumed"
     assert sent[f"{CODE}/DAVIS.tar"] == size(slow, CODE, "DAVIS.tar")
 
 
 @pytest.mark.fault("time limit", "download", "survived")
-def test_the_time_limit_leaves_its_word(slow: Project) -> None:
-    slow.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 100_000})
-    job = slow.sbatch("--time=1", "01_setup.sbatch", "training")
-    slow.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:00:10"], slow.folder)
-    assert slow.lab.wait(job, 150) == "TIMEOUT", slow.log()
-    assert "Setup was ended from outside: time limit" in slow.last_line()
-    slow.hub.set_faults()
-    assert setup(slow) == "COMPLETED", slow.log()
-    assert_complete(slow)
+def test_death_by_time_limit(without: Callable[..., Project]) -> None:
+    project = without(CODE)
+    project.hub.set_faults({"match": "/cdn/.*YTBV.tar", "kind": "throttle", "value": 100_000})
+    job = project.sbatch("--time=1", "01_setup.sbatch", "training", **QUICK)
+    project.lab.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:00:10"], project.folder)
+    assert project.lab.wait(job, 150) == "TIMEOUT", project.log()
+    assert ids(project.last_line()) == ["ended"], project.log()
+    project.hub.set_faults()
+    on_login_node(project).completed()
+    assert_complete(project)
 
 
-# --- disk full: a small file system under one folder, bigger afterwards ----------------------------------------
+# --- disk full: a small file system under one folder, bigger afterwards -------------------------------------------
 
 
 class Disks:
@@ -158,6 +149,11 @@ class Disks:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
         self.mounted.append(folder)
 
+    def used(self, folder: Path) -> int:
+        """Bytes that are used on it."""
+        status = os.statvfs(folder)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
+
     def remove(self, folder: Path) -> None:
         """Take it away with all that is on it."""
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
@@ -173,70 +169,60 @@ def small_disk() -> Iterator[Disks]:
         disks.remove(folder)
 
 
-@pytest.mark.parametrize(
-    ("folder", "small", "said"),
-    [
-        ("DiffuEraser_downloads", "12m", "The disk is full"),
-        ("DiffuEraser_finetune", "8m", "could not be unpacked"),
-        ("DiffuEraser_finetune/dataset", "1m", ""),
-    ],
-    ids=["download", "unpacking", "moving"],
-)
-@pytest.mark.fault("full disk", "{id}", "clear error")
-def test_a_full_disk_is_said_and_nothing_is_lost(
-    unprepared: Project, small_disk: Disks, folder: str, small: str, said: str
-) -> None:
-    small_disk(unprepared.folder / folder, small)
-    assert setup(unprepared) == "FAILED"
-    assert "ERROR" in unprepared.last_line(), unprepared.log()
-    assert said in unprepared.log()
-    assert "free on" in unprepared.log()
-    small_disk(unprepared.folder / folder, "400m")
-    assert setup(unprepared) == "COMPLETED", unprepared.log()
-    assert_complete(unprepared)
-
-
-@pytest.mark.fault("full disk", "path rewriting", "clear error")
-def test_a_full_disk_while_the_code_is_put_in_place(slow: Project, small_disk: Disks) -> None:
-    libs = slow.root("non-prompt") / "libs"
-    small_disk(libs, "1m")
-    assert setup(slow) == "FAILED"
-    assert re.search("ERROR .*free on", slow.last_line()), slow.log()
-    small_disk(libs, "100m")
-    assert setup(slow) == "COMPLETED", slow.log()
-    assert_complete(slow)
-    assert len(list((libs / "padding").iterdir())) == PADDING // 10
+@pytest.mark.fault("full disk", "setup", "clear error")
+def test_full_disk_at_each_step(without: Callable[..., Project], small_disk: Disks, record_property: Record) -> None:
+    """In the download, in the unpacking, in moving into place, in the code: said, and after each more room is enough."""
+    record_property("cases", 4)
+    project = without(CODE)
+    downloads, data = project.folder / "DiffuEraser_downloads" / CODE.split("/")[1], project.root("non-prompt")
+    small_disk(downloads, "12m")
+    on_login_node(project).refused("disk-full")
+    small_disk(downloads, "100m")
+    small_disk(data, "8m")
+    on_login_node(project).refused("disk-full")
+    small_disk(data, "400m")
+    small_disk(data / "dataset", "1m")
+    on_login_node(project).refused("disk-full")
+    small_disk(data / "dataset", "400m")
+    on_login_node(project).completed()
+    assert_complete(project)
+    small_disk(data, str(small_disk.used(data) + 16384))
+    on_login_node(project, SKIP_PATCHES="trackers").refused("disk-full")
+    small_disk(data, "400m")
+    on_login_node(project, SKIP_PATCHES="trackers").completed()
+    assert_complete(project)
+    for folder in (data / "dataset", data, downloads):
+        small_disk.remove(folder)
+    project.forget_setup()
 
 
 @pytest.mark.fault("full disk", "environment", "clear error")
-def test_a_full_disk_while_the_environment_is_built(unprepared: Project, small_disk: Disks) -> None:
+def test_full_disk_while_the_environment_is_built(unprepared: Project, small_disk: Disks) -> None:
     kept = unprepared.folder / "environments"
     aside = unprepared.folder / "environments-aside"
+    before = unprepared.state("environment").read_text()
     kept.rename(aside)
-    markers = {name: (unprepared.folder / ".state" / name).read_text() for name in ("tools", "environment")}
     try:
-        for name in markers:
-            (unprepared.folder / ".state" / name).unlink()
+        unprepared.state("environment").unlink()
         small_disk(kept, "600m")
-        assert setup(unprepared) == "FAILED"
-        assert re.search("ERROR .*(could not be installed|could not be made)", unprepared.log()), unprepared.log()
-        assert not (unprepared.folder / ".state" / "environment").exists(), "half an environment is taken for a whole"
-        small_disk(kept, "6g")
-        assert setup(unprepared) == "COMPLETED", unprepared.log()
-        assert_complete(unprepared)
+        shutil.copytree(aside / "tools", kept / "tools", symlinks=True)
+        on_login_node(unprepared).refused("disk-full")
+        assert not unprepared.state("environment").exists(), "half an environment is taken for a whole"
+        assert unprepared.hub.payload() == {}
     finally:
         small_disk.remove(kept)
-        shutil.rmtree(kept, ignore_errors=True)
+        kept.rmdir()
         aside.rename(kept)
-        for name, text in markers.items():
-            (unprepared.folder / ".state" / name).write_text(text)
+        unprepared.state("environment").write_text(before)
 
 
 @pytest.mark.fault("little space", "setup", "refused")
-def test_too_little_space_is_known_beforehand(unprepared: Project, small_disk: Disks) -> None:
-    here = unprepared.folder / "small"
+def test_little_space_is_known_beforehand(new_project: Callable[[], Project], small_disk: Disks) -> None:
+    project = new_project()
+    here = project.folder / "small"
     small_disk(here, "900m")
-    assert setup(unprepared, PROJECT_HOME=str(here)) == "FAILED"
-    said = (next((here / "logs").glob("diffueraser-setup*"))).read_text()
-    assert re.search(r"has room for 0\.[89] GB, but 27\.2 GB are needed. Make space, set PROJECT_HOME", said), said
-    assert unprepared.hub.payload() == {}
+    line = on_login_node(project, PROJECT_HOME=str(here)).refused("disk-space")
+    assert "DPO_DATASET=no" in line
+    assert "KEEP_DOWNLOADS=no" in line
+    assert project.hub.payload() == {}
+    assert not list(here.glob("environments/diffueraser")), "the environment was built before the space was looked at"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -46,8 +47,37 @@ class Hub:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """An outage: nothing listens at the Hub's port."""
         self.process.kill()
         self.process.wait()
+
+    def start(self) -> None:
+        """The end of an outage; faults and counters are forgotten."""
+        self.__enter__()
+
+    def push(self, repository: str, files: Mapping[str, bytes | None]) -> None:
+        """A new commit with these files, or without them; who asks for the commit before gets what it held."""
+        folder = self.root / repository
+        kept = self.root / ".commits" / self.commit(repository)
+        kept.parent.mkdir(exist_ok=True)
+        if not kept.exists():
+            shutil.copytree(folder, kept, copy_function=os.link)
+        for path, content in files.items():
+            (folder / path).unlink(missing_ok=True)
+            if content is not None:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+
+    def commit(self, repository: str) -> str:
+        """The newest commit of a repository."""
+        request = urllib.request.Request(
+            f"{self.endpoint}/api/datasets/{repository}", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return str(json.load(response)["sha"])
 
     def _answers(self) -> bool:
         try:

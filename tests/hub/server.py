@@ -23,6 +23,8 @@ from aiohttp import web
 LFS_BYTES = 10_000_000
 LFS_ENDINGS = (".tar", ".gz", ".safetensors", ".bin", ".jpg", ".png", ".mp4", ".ckpt", ".pth")
 PAGE = 1000
+KEPT = ".commits"
+"""Folder of the repositories as they were before a push, by commit."""
 CHUNK = 1 << 18
 PIECE = 1 << 23
 """Bytes that the kernel sends by itself between two counts; smaller files are not worth the call."""
@@ -34,10 +36,10 @@ class Fault:
 
     match: str
     kind: str
-    """drop, status, stall, throttle, flip, pointer, missing, renamed, limit."""
+    """drop, status, stall, throttle, flip, longer, no-ranges, missing, renamed, gated, html, limit."""
     count: int | None = None
     value: float = 0
-    """Bytes before a drop or stall, status code, bytes per second, the offset of the flipped byte, or requests per window."""
+    """Bytes before a drop or stall, or too many; a status code; bytes per second; the flipped byte; requests per window."""
     retry_after: int = 0
     """Seconds; of a limit, the length of its window."""
     ends: float = 0
@@ -80,24 +82,25 @@ class Hub:
         """The first fault of these kinds that strikes this path."""
         return next((fault for fault in self.faults if fault.kind in kinds and fault.hits(path)), None)
 
-    def repository(self, name: str) -> Path:
-        """Folder of a repository; 404 as the Hub says it."""
-        folder = self.root / name
+    def repository(self, name: str, revision: str = "main") -> Path:
+        """Folder of a repository, at a commit that `push` has kept; 404 as the Hub says it."""
+        kept = self.root / KEPT / revision
+        folder = kept if kept.is_dir() else self.root / name
         if not folder.is_dir() or self.fault(f"/{name}/", "renamed"):
             raise error(404, "RepoNotFound", "Repository Not Found")
         return folder
 
-    def files(self, name: str) -> list[Path]:
+    def files(self, name: str, revision: str = "main") -> list[Path]:
         """Files of a repository that the Hub admits to hold."""
-        folder = self.repository(name)
+        folder = self.repository(name, revision)
         if not self.frozen or name not in self.listings:
             self.listings[name] = sorted(path for path in folder.rglob("*") if path.is_file())
-        return [path for path in self.listings[name] if self.holds(name, path)]
+        return [path for path in self.listings[name] if self.holds(name, path.relative_to(folder))]
 
-    def holds(self, name: str, path: Path) -> bool:
+    def holds(self, name: str, below: Path) -> bool:
         """Whether the Hub admits to hold a file of a repository."""
         hidden = any(fault.kind == "missing" for fault in self.faults)
-        return not hidden or not self.fault(f"/{name}/{path.relative_to(self.root / name)}", "missing")
+        return not hidden or not self.fault(f"/{name}/{below}", "missing")
 
     def hash(self, path: Path) -> tuple[str, str]:
         """Git blob sha1 and sha256 of a file."""
@@ -112,8 +115,10 @@ class Hub:
             self.hashes[key] = (blob.hexdigest(), sha256.hexdigest())
         return self.hashes[key]
 
-    def commit(self, name: str) -> str:
+    def commit(self, name: str, revision: str = "main") -> str:
         """A commit that changes with the content."""
+        if (self.root / KEPT / revision).is_dir():
+            return revision
         if not self.frozen or name not in self.commits:
             listing = [f"{path}{path.stat().st_size}{path.stat().st_mtime_ns}" for path in self.files(name)]
             self.commits[name] = hashlib.sha1("\n".join([name, *listing]).encode()).hexdigest()
@@ -152,6 +157,9 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         return await handler(request)  # type: ignore[no-any-return]
     status = 500
     try:
+        if page := hub.fault(request.path, "html"):  # of a network that wants a sign-in, or of a filter
+            status = int(page.value)
+            return web.Response(status=status, text="<html>Sign in</html>", content_type="text/html")
         if not request.path.startswith(("/cdn/", "/lfs/")) and request.headers.get("Authorization") != f"Bearer {hub.token}":
             raise error(
                 401,
@@ -159,8 +167,10 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
                 "Invalid username or password.",
             )
         if fault := hub.fault(request.path, "status"):
-            code = {403: "GatedRepo", 404: "RepoNotFound"}.get(int(fault.value), "")
+            code = {404: "RepoNotFound"}.get(int(fault.value), "")
             raise error(int(fault.value), code, f"fault {int(fault.value)}", fault.retry_after)
+        if "/resolve/" in request.path and hub.fault(request.path, "gated"):  # the API answers, the files do not
+            raise error(403, "GatedRepo", "Access to this repository is restricted")
         if (limit := hub.fault(request.path, "limit")) and (seconds := limit.exceeded()):
             raise error(429, "", "rate limit", seconds)
         response: web.StreamResponse = await handler(request)
@@ -180,11 +190,12 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
 async def repo_info(request: web.Request) -> web.Response:
     """What `repo_info` asks."""
     hub, name = request.app[HUB], request.match_info["name"]
-    folder = hub.repository(name)
-    siblings = [{"rfilename": str(path.relative_to(folder))} for path in hub.files(name)]
-    private = (folder.parent / f".{folder.name}.private").exists()
+    revision = request.match_info.get("revision", "main")
+    folder = hub.repository(name, revision)
+    siblings = [{"rfilename": str(path.relative_to(folder))} for path in hub.files(name, revision)]
+    private = (hub.root / f"{name.replace('/', '/.')}.private").exists()
     return web.json_response(
-        {"_id": "0", "id": name, "sha": hub.commit(name), "private": private, "gated": False, "disabled": False,
+        {"_id": "0", "id": name, "sha": hub.commit(name, revision), "private": private, "gated": False, "disabled": False,
          "siblings": siblings, "tags": [], "downloads": 0, "likes": 0, "lastModified": "2026-03-01T00:00:00.000Z"}
     )  # fmt: skip
 
@@ -202,10 +213,10 @@ def entry(hub: Hub, folder: Path, path: Path) -> dict[str, Any]:
 
 async def tree(request: web.Request) -> web.Response:
     """The recursive listing, page by page."""
-    hub, name = request.app[HUB], request.match_info["name"]
-    folder = hub.repository(name)
+    hub, name, revision = request.app[HUB], request.match_info["name"], request.match_info["revision"]
+    folder = hub.repository(name, revision)
     below = request.match_info.get("path") or ""
-    files = [path for path in hub.files(name) if not below or str(path.relative_to(folder)).startswith(below)]
+    files = [path for path in hub.files(name, revision) if not below or str(path.relative_to(folder)).startswith(below)]
     start = int(request.query.get("cursor", "0"))
     entries = await asyncio.to_thread(lambda: [entry(hub, folder, path) for path in files[start : start + PAGE]])
     headers = {}
@@ -217,28 +228,29 @@ async def tree(request: web.Request) -> web.Response:
 
 async def paths_info(request: web.Request) -> web.Response:
     """The listing of named files."""
-    hub, name = request.app[HUB], request.match_info["name"]
-    folder = hub.repository(name)
+    hub, name, revision = request.app[HUB], request.match_info["name"], request.match_info["revision"]
+    folder = hub.repository(name, revision)
     if request.content_type == "application/json":
         wanted = (await request.json())["paths"]
     else:
         wanted = [str(path) for path in (await request.post()).getall("paths")]
-    files = {str(path.relative_to(folder)): path for path in hub.files(name)}
+    files = {str(path.relative_to(folder)): path for path in hub.files(name, revision)}
     return web.json_response([entry(hub, folder, files[path]) for path in wanted if path in files])
 
 
 async def resolve(request: web.Request) -> web.StreamResponse:
     """A file: metadata on HEAD, bytes of regular files, a redirect for LFS files as the Hub does."""
     hub, name, relative = request.app[HUB], request.match_info["name"], request.match_info["path"]
-    folder = hub.repository(name)
-    path = folder / relative
-    if not path.is_file() or not hub.holds(name, path):
+    revision = request.match_info["revision"]
+    path = hub.repository(name, revision) / relative
+    if not path.is_file() or not hub.holds(name, Path(relative)):
         raise error(404, "EntryNotFound", "Entry not found")
     sha1, sha256 = await asyncio.to_thread(hub.hash, path)
-    headers = {"X-Repo-Commit": hub.commit(name), "Accept-Ranges": "bytes", "ETag": f'"{sha1}"'}
+    headers = {"X-Repo-Commit": hub.commit(name, revision), "Accept-Ranges": "bytes", "ETag": f'"{sha1}"'}
     if is_lfs(path):
         headers |= {"X-Linked-Size": str(path.stat().st_size), "X-Linked-ETag": f'"{sha256}"'}
-        headers["Location"] = f"http://localhost:{request.url.port}/cdn/{name}/{relative}"  # another host, as the real one
+        # another host, as the real one
+        headers["Location"] = f"http://localhost:{request.url.port}/cdn/{name}/{relative}?at={revision}"
         return web.Response(status=302, headers=headers)
     if request.method == "HEAD":
         return web.Response(headers={**headers, "Content-Length": str(path.stat().st_size)})
@@ -248,7 +260,8 @@ async def resolve(request: web.Request) -> web.StreamResponse:
 async def cdn(request: web.Request) -> web.StreamResponse:
     """The bytes of an LFS file."""
     hub, relative = request.app[HUB], request.match_info["path"]
-    path = hub.root / relative
+    kept = hub.root / KEPT / request.query["at"]
+    path = kept / relative.split("/", 2)[2] if kept.is_dir() else hub.root / relative
     if not path.is_file():
         raise error(404, "EntryNotFound", "Entry not found")
     return await send(request, path, relative, {"ETag": f'"{hub.hash(path)[1]}"'})
@@ -256,8 +269,11 @@ async def cdn(request: web.Request) -> web.StreamResponse:
 
 async def send(request: web.Request, path: Path, name: str, headers: dict[str, str]) -> web.StreamResponse:
     """Send a file, whole or from an offset, with the faults that are on."""
-    hub, size = request.app[HUB], path.stat().st_size
-    match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+    hub = request.app[HUB]
+    longer = hub.fault(request.path, "longer") if request.method != "HEAD" else None
+    size = path.stat().st_size + (int(longer.value) if longer else 0)
+    ranges = "" if hub.fault(request.path, "no-ranges") else request.headers.get("Range", "")
+    match = re.fullmatch(r"bytes=(\d+)-(\d*)", ranges)
     start = int(match[1]) if match else 0
     end = int(match[2]) + 1 if match and match[2] else size
     if start >= size and size:
@@ -270,7 +286,7 @@ async def send(request: web.Request, path: Path, name: str, headers: dict[str, s
     if request.method == "HEAD":
         return response
     fault = hub.fault(request.path, "drop", "stall", "throttle", "flip")
-    if not fault and end - start >= PIECE:
+    if not fault and not longer and end - start >= PIECE:
         await send_by_kernel(hub, request, path, name, start, end)
         await response.write_eof()
         return response
@@ -290,7 +306,7 @@ async def send(request: web.Request, path: Path, name: str, headers: dict[str, s
             if fault and fault.kind == "throttle":
                 limit = min(limit, max(1, int(fault.value / 10)))
                 await asyncio.sleep(0.1)
-            chunk = bytearray(file.read(limit))
+            chunk = bytearray(file.read(limit).ljust(limit, b"\0"))
             if fault and fault.kind == "flip" and start + sent <= fault.value < start + sent + len(chunk):
                 chunk[int(fault.value) - start - sent] ^= 1
             await response.write(chunk)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.cluster.lab import free_ports, wait_for
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache"
+PORTS = range(9990, 9994)
+"""Below those that the labs draw."""
 TORCH = "2.13.0"
 """The torch for CPU and Python 3.11 that is to be had; the index offers it under the version that the scripts ask for."""
 STAND_IN = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Stand-in of the tests: it can only be imported\n"
@@ -127,20 +130,23 @@ class PackageIndex:
     """Serves the wheelhouse; `url` is what PYPI_MIRROR holds, `cache` where uv keeps what it has unpacked.
 
     Whoever names the same folder shares both: the first one starts the server, which ends with the process `owner`.
+    uv knows a package by its address: at one of PORTS its cache serves the next run too.
     """
 
     def __init__(self, folder: Path, owner: int) -> None:
-        self.cache = folder / "uv"
         self.lock = FileLock(folder / "lock")
         port_file = folder / "port"
         wheelhouse = build_wheelhouse()
         folder.mkdir(parents=True, exist_ok=True)
         with self.lock:
             if not port_file.exists():
-                port = free_ports(1)[0]
-                _start(wheelhouse, port, owner)
+                with FileLock(CACHE / "index.lock"):  # another run may start now
+                    port = next(filter(_is_free, PORTS), 0) or free_ports(1)[0]
+                    _start(wheelhouse, port, owner)
                 port_file.write_text(str(port))
-        self.url = f"http://127.0.0.1:{port_file.read_text()}/simple"
+        port = int(port_file.read_text())
+        self.cache = CACHE / f"uv-{port}-{wheelhouse.name.split('-')[1]}" if port in PORTS else folder / "uv"
+        self.url = f"http://127.0.0.1:{port}/simple"
 
     def keep_bytecode(self, environment: Path) -> None:
         """Put what Python has compiled in an environment into uv's cache, once: the next environments are linked from there."""
@@ -157,6 +163,16 @@ class PackageIndex:
                         shutil.copytree(compiled, part)
                         part.rename(folder / "__pycache__")
             done.touch()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as each:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            each.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _start(folder: Path, port: int, owner: int) -> None:

@@ -16,6 +16,7 @@ Case = dict[str, Any]
 GIVEN = {"config", "env", "commands", "hub", "before", "set_up", "do", "cwd", "programs", "folder"}
 EXPECT = {"status", "errors", "names", "not_named", "says", "never_says", "calls", "no_calls", "submitted", "after", "secrets", "slept"}
 SECRETS = re.compile(r"hf_[A-Za-z0-9]{8,}|wandbexample\d|s3c!?ret\d?|secret1|eyJ\w+")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 MAY_SEE = {"hf HF_TOKEN", "sbatch HF_TOKEN", "sbatch WANDB_API_KEY", "srun WANDB_API_KEY", "accelerate WANDB_API_KEY"}
 DO = {
     "check": "bash setup_and_train.sbatch check",
@@ -123,6 +124,10 @@ def run(case: Case, site: Site) -> Result:
     """Type what the case types; of several commands the last result counts."""
     commands = case["do"] if isinstance(case["do"], list) else [case["do"]]
     for command in commands:
+        if command.startswith("$ "):  # what happens in between
+            between = shell(site, command[2:])
+            assert between.returncode == 0, between.stderr
+            continue
         result = site.run(
             DO.get(command, command), cwd=Path(case["cwd"]) if "cwd" in case else None,
             **{name: None if value is None else str(value) for name, value in case.get("env", {}).items()},
@@ -130,12 +135,14 @@ def run(case: Case, site: Site) -> Result:
     return result
 
 
-def check_always(result: Result, site: Site) -> None:
+def check_always(result: Result, site: Site, expect: Case) -> None:
     """What holds for every case: no words of bash, no failure without an error, no secret in the open."""
     assert not BASH_WORDS.search(result.printed), f"bash says something:\n{result.printed}"
     assert "ERROR[unexpected]" not in result.printed, result.printed
-    assert (result.status == 0) or result.errors, f"status {result.status} without an error:\n{result.printed}"
-    assert all(" Fix: " in line for line in result.error_lines.splitlines()), result.error_lines
+    assert result.status == 0 or result.errors or "status" in expect, f"status {result.status} without an error:\n{result.printed}"
+    lines = result.error_lines.splitlines()
+    assert all(re.search(r"[.!?] Fix: \S", line) for line in lines), f"what happened ends with a stop:\n{result.error_lines}"
+    assert not CONTROL.search(result.printed), f"control characters: {result.printed!r}"
     texts = {"output": result.printed, "command line": "\n".join(result.calls)}
     texts |= {str(path): path.read_bytes().decode("latin-1") for path in site.written() if not path.is_symlink()}
     for where, text in texts.items():
@@ -148,10 +155,12 @@ def check_always(result: Result, site: Site) -> None:
 def test_case(name: str, site: Site, ready: dict[str, Path]) -> None:
     case = prepare(CASES[name], site, ready)
     result = run(case, site)
-    check_always(result, site)
     expect = case["expect"]
+    check_always(result, site, expect)
     where = f"{result.printed}\nstatus {result.status}"
     assert set(result.errors) == set(expect.get("errors", [])), where
+    if isinstance(case["do"], str):
+        assert len(set(result.error_lines.splitlines())) == len(result.errors), f"an error is said twice\n{where}"
     assert (result.status != 0) == bool(expect.get("status", bool(expect.get("errors")))), where
     named, unwanted = result.named(), expect.get("not_named", [])
     assert set(expect.get("names", [])) <= named, where
@@ -168,9 +177,9 @@ def check_words(expect: Case, result: Result, where: str) -> None:
     """What must stand in output and calls, and what must not."""
     calls = "\n".join(result.calls)
     for words in expect.get("says", []):
-        assert words in result.printed, f"not said: {words}\n{where}"
+        assert str(words) in result.printed, f"not said: {words}\n{where}"
     for words in expect.get("never_says", []):
-        assert words not in result.printed, f"said: {words}\n{where}"
+        assert str(words) not in result.printed, f"said: {words}\n{where}"
     for pattern in expect.get("calls", []):
         assert re.search(pattern, calls, re.MULTILINE), f"not called: {pattern}\n{calls}\n{where}"
     for pattern in expect.get("no_calls", []):

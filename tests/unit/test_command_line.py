@@ -72,7 +72,9 @@ def test_render_says_what_it_wrote_after_check_has_found_it(checkout: Path) -> N
     stale = command(checkout, "check")
     assert stale.returncode == 1
     assert "scripts/config.env:1: differs from what the facts render: run make docs" in stale.stderr
-    assert command(checkout, "render").stdout == "written: scripts/config.env\n"
+    refused = command(checkout, "render")
+    assert (refused.returncode, refused.stderr.split(":")[0]) == (2, "scripts/config.env")
+    assert command(checkout, "render", "--force").stdout == "written: scripts/config.env\n"
     assert command(checkout, "render").stdout.startswith("nothing to write")
     assert (checkout / "scripts" / "config.env").read_bytes() == (ROOT / "scripts" / "config.env").read_bytes()
 

@@ -30,8 +30,12 @@ def test_a_token_on_a_command_line_is_found_and_not_repeated(tmp_path: Path) -> 
     assert next(iter(seen)).endswith("--token <token> ")
 
 
-def test_a_token_in_the_environment_is_no_finding(tmp_path: Path) -> None:
-    assert look_at_process(tmp_path, HF_TOKEN=SECRET, SLURM_CONF=f"{tmp_path}/lab/slurm.conf") == set()
+def test_a_token_in_the_environment_is_found_except_of_hf(tmp_path: Path) -> None:
+    env = {"HF_TOKEN": SECRET, "SLURM_CONF": f"{tmp_path}/lab/slurm.conf"}
+    seen = look_at_process(tmp_path, **env)
+    assert len(seen) == 1
+    assert next(iter(seen)).startswith("environment: ")
+    assert look_at_process(tmp_path, "/project/environments/tools/hub/bin/hf", **env) == set()
 
 
 def test_a_process_of_another_lab_is_no_finding(tmp_path: Path) -> None:
