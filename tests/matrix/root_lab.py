@@ -95,9 +95,11 @@ class RootLab(Lab):
         return loader.parent, modules
 
     def _pid_of(self, process: subprocess.Popen[bytes]) -> int:
-        """The daemon is the child of what entered the namespaces, on the day it has become the daemon."""
+        """The daemon is the child of what entered the namespaces."""
         entered = psutil.Process(process.pid)
-        wait_for(lambda: any("SLURM_CONF" in child.environ() for child in entered.children()), "a daemon starts", 10)
+        wait_for(lambda: process.poll() is not None or entered.children(), f"{process.args!r} starts", 10)
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
         return entered.children()[0].pid
 
     def _wait_for_nodes(self, timeout: float) -> None:

@@ -59,7 +59,8 @@ class TestedWith:
         ]
         head = [f"Slurm {release}" for release in SUITES]
         tables = [markdown(["", *head], brought), markdown([scenario, *head], rows)]
-        return "\n\n".join(["<!-- Written by `make matrix`. Do not edit. -->", *tables, date.format(datetime.now(UTC).date())]) + "\n"
+        head_line, last_line = "<!-- Written by `make matrix`. Do not edit. -->", date.format(datetime.now(UTC).date())
+        return "\n\n".join([head_line, *tables, last_line]) + "\n"
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
