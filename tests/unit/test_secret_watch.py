@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.secrets import SecretWatch, files_with
 
 SECRET = "hf_PlantedByTheTestOfTheWatch"
-SLEEP = "import sys; print(); sys.stdin.read()"  # lives until its input ends
+SLEEP = "import sys; print(flush=True); sys.stdin.read()"  # lives until its input ends
 
 
 def look_at_process(root: Path, *arguments: str, **env: str) -> set[str]:
