@@ -28,8 +28,8 @@ NOTHING_INSTALLED = {"PYPI_MIRROR": "http://127.0.0.1:9/simple"}
     ("fault", "edits", "faults", "expected", "named"),
     [
         ("missing", {"HF_TOKEN": ""}, [], "token-missing", "https://huggingface.co/settings/tokens"),
-        ("placeholder", {"HF_TOKEN": "hf_your_token_here"}, [], "token-invalid", "config.env line 2"),
-        ("wrong", {"HF_TOKEN": "hf_SomebodyElses1"}, [], "hub-token-rejected", "config.env line 2"),
+        ("placeholder", {"HF_TOKEN": "hf_your_token_here"}, [], "token-invalid", "config.env line {token}:"),
+        ("wrong", {"HF_TOKEN": "hf_SomebodyElses1"}, [], "hub-token-rejected", "config.env line {token}."),
         ("forbidden", {}, [{"match": f"/{WEIGHTS}", "kind": "status", "value": 403}], "hub-forbidden", WEIGHTS),
         ("gated", {}, [{"match": f"/{PROMPT}", "kind": "gated"}], "hub-gated", PROMPT),
         ("renamed", {}, [{"match": f"/{CODE}/", "kind": "renamed"}], "hub-not-found", CODE),
@@ -54,7 +54,7 @@ def test_access_refused(
     began = time.monotonic()
     said = on_login_node(project, **NOTHING_INSTALLED, HF_ENDPOINT=edits.get("HF_ENDPOINT", project.hub.endpoint))
     assert time.monotonic() - began < 20
-    assert named in said.refused(expected)
+    assert named.format(token=project.line("HF_TOKEN")) in said.refused(expected)
     assert project.hub.payload() == {}
 
 
@@ -82,9 +82,8 @@ def test_project_home_refused(new_project: Callable[[], Project], value: str, ex
     project = new_project()
     with (project.folder / "config.env").open("a") as file:
         file.write(f"PROJECT_HOME={value}\n")
-    number = len((project.folder / "config.env").read_text().splitlines())
     line = on_login_node(project).refused(expected)
-    assert (value if expected == "project-home" else f"config.env line {number}") in line
+    assert (value if expected == "project-home" else f"config.env line {project.line('PROJECT_HOME')}") in line
     assert not (project.folder / "logs").exists()
 
 
