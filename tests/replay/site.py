@@ -159,7 +159,9 @@ def build_world(folder: Path) -> Path:
     """What all cases share: repositories of the Hub, a checkpoint, converted weights."""
     data = facts().hub
     member = {f"dataset/{name}/a/{i}.jpg": b"frame" for name in ("DAVIS", "YTBV") for i in (1, 2)}
-    member |= {f"dataset/DAVIS/{kind}/480p/{clip}/0.png": b"frame" for kind in ("JPEGImages", "Annotations") for clip in ("bear", "boat")}
+    member |= {
+        f"dataset/DAVIS/{kind}/480p/{clip}/0.png": b"frame" for kind in ("JPEGImages", "Annotations") for clip in ("bear", "boat")
+    }
     extras = [m for r in data.repositories for a in r.archives if a.file == "weights_extras.tar" for m in a.members]
     files = {
         data.by_role("code").name: {
@@ -232,7 +234,10 @@ class Site:
         """The one change to the scripts: a pause is noted and takes no time."""
         common = self.project / "common.sh"
         text, count = re.subn(
-            r"^pause\(\) \{.*\}", f'pause() {{ echo "$1" >>{self.stubs}/slept; /bin/sleep 0.05; }}', common.read_text(), flags=re.MULTILINE
+            r"^pause\(\) \{.*\}",
+            f'pause() {{ echo "$1" >>{self.stubs}/slept; /bin/sleep 0.05; }}',
+            common.read_text(),
+            flags=re.MULTILINE,
         )
         assert count == 1, "common.sh has no pause() on one line any more"
         common.write_text(text)
@@ -254,7 +259,7 @@ class Site:
         """What a program says when its arguments match; the first answer that was given counts."""
         if re.fullmatch(r"[a-z]+", program):
             self.add(program)
-        text = f"words={shlex.quote(words)}\nif [[ \"$*\" =~ $words ]]; then\n"
+        text = f'words={shlex.quote(words)}\nif [[ "$*" =~ $words ]]; then\n'
         text += f"printf '%s\\n' {shlex.quote(out)}\n" if out else ""
         text += f"printf '%s\\n' {shlex.quote(err)} >&2\n" if err else ""
         text += f"{run}\n" if run else f"exit {status}\n"

@@ -14,7 +14,20 @@ from tests.replay.site import BASH_WORDS, HERE, TOKEN, VARIABLES, Result, Server
 
 Case = dict[str, Any]
 GIVEN = {"config", "env", "commands", "hub", "before", "set_up", "do", "cwd", "programs", "folder"}
-EXPECT = {"status", "errors", "names", "not_named", "says", "never_says", "calls", "no_calls", "submitted", "after", "secrets", "slept"}
+EXPECT = {
+    "status",
+    "errors",
+    "names",
+    "not_named",
+    "says",
+    "never_says",
+    "calls",
+    "no_calls",
+    "submitted",
+    "after",
+    "secrets",
+    "slept",
+}
 SECRETS = re.compile(r"hf_[A-Za-z0-9]{8,}|wandbexample\d|s3c!?ret\d?|secret1|eyJ\w+")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 MAY_SEE = {"hf HF_TOKEN", "sbatch HF_TOKEN", "sbatch WANDB_API_KEY", "srun WANDB_API_KEY", "accelerate WANDB_API_KEY"}
@@ -102,7 +115,7 @@ def prepare(case: Case, site: Site, ready: dict[str, Path]) -> Case:
         source = ready[case["set_up"]]
         subprocess.run(["cp", "-a", str(source), str(site.project)], check=True)
         move = "grep -rlI --null -- {0} . | xargs -0r sed -i 's|{0}|{1}|g'; find . -type l -lname '{2}/*' -printf '%p %l\\0' | "
-        move += "while read -rd '' p l; do ln -sfn \"{3}${{l#{2}}}\" \"$p\"; done"
+        move += 'while read -rd \'\' p l; do ln -sfn "{3}${{l#{2}}}" "$p"; done'
         moved = shell(site, move.format(source, site.project, source.parent, site.folder))
         assert moved.returncode == 0, moved.stderr
     for program in case.get("programs", []):
@@ -139,7 +152,9 @@ def check_always(result: Result, site: Site, expect: Case) -> None:
     """What holds for every case: no words of bash, no failure without an error, no secret in the open."""
     assert not BASH_WORDS.search(result.printed), f"bash says something:\n{result.printed}"
     assert "ERROR[unexpected]" not in result.printed, result.printed
-    assert result.status == 0 or result.errors or "status" in expect, f"status {result.status} without an error:\n{result.printed}"
+    assert result.status == 0 or result.errors or "status" in expect, (
+        f"status {result.status} without an error:\n{result.printed}"
+    )
     lines = result.error_lines.splitlines()
     assert all(re.search(r"[.!?] Fix: \S", line) for line in lines), f"what happened ends with a stop:\n{result.error_lines}"
     assert not CONTROL.search(result.printed), f"control characters: {result.printed!r}"
