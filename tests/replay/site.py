@@ -25,9 +25,9 @@ from tests.trainer import code, tar
 HERE = Path(__file__).parent
 TOKEN = "hf_exampleexample"
 PROGRAMS = (
-    "sinfo sbatch squeue scancel scontrol sacct srun nvidia-smi df flock curl python3 python python3.8 python3.9 python3.10 "
-    "python3.11 python3.12 python3.13"
-).split()
+    *("sinfo", "sbatch", "squeue", "scancel", "scontrol", "sacct", "srun", "nvidia-smi", "df", "flock", "curl"),
+    *("python", "python3", "python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13"),
+)
 JOBS = {
     "01_setup.sbatch": "diffueraser-setup",
     "02_train.sbatch": "diffueraser-train",
@@ -39,7 +39,8 @@ FAILURE = re.compile(r"ERROR\[([a-z0-9-]+)\] (.*)")
 # What bash itself says of a script; no case may bring it about.
 BASH_WORDS = re.compile(
     r"(sbatch|common\.sh|slurm_script|bash|environment): line \d+: |syntax error|unbound variable|bad substitution|"
-    r"value too great|integer expression|ignored null byte|invalid (option name|timeout)|ambiguous redirect|not a valid identifier"
+    r"value too great|integer expression|ignored null byte|invalid (option name|timeout)|ambiguous redirect|"
+    r"not a valid identifier"
 )
 
 
@@ -89,7 +90,7 @@ class Server:
             def do_GET(self) -> None:
                 outer.answer(self)
 
-            do_HEAD = do_GET
+            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -294,20 +295,19 @@ class Site:
             env |= GPU_JOB
         return env
 
-    def run(self, command: str, *, cwd: Path | None = None, **env: str | None) -> Result:
-        """Run a command as it is typed; `sbatch SCRIPT` runs the script as its job would."""
-        words = shlex.split(command)
-        job = ""
+    def run(self, command: str, cwd: Path | None = None, env: Mapping[str, str | None] | None = None) -> Result:
+        """Run a command as it is typed; `sbatch SCRIPT` runs the script as its job would. None unsets a variable."""
+        words, typed, job = shlex.split(command), dict(env or {}), ""
         while "=" in words[0]:
             name, value = words.pop(0).split("=", 1)
-            env[name] = value
+            typed[name] = value
         if words[0] == "sbatch":
             script = Path(words[1])
             spool = self.folder / "spool"
             spool.mkdir(exist_ok=True)
             shutil.copy(self.project / script.name, spool / "slurm_script")
             job, words = JOBS[script.name], ["bash", str(spool / "slurm_script"), *words[2:]]
-        variables: dict[str, str | None] = {**self.environment(job), **self.env, **env}
+        variables: dict[str, str | None] = {**self.environment(job), **self.env, **typed}
         started = subprocess.run(
             words, cwd=cwd or self.project, env={k: v for k, v in variables.items() if v is not None},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=30,

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ready(world: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def ready(world: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Projects after setup, by version; made when one is asked for."""
 
     class Ready(dict[str, Path]):
@@ -141,10 +140,7 @@ def run(case: Case, site: Site) -> Result:
             between = shell(site, command[2:])
             assert between.returncode == 0, between.stderr
             continue
-        result = site.run(
-            DO.get(command, command), cwd=Path(case["cwd"]) if "cwd" in case else None,
-            **{name: None if value is None else str(value) for name, value in case.get("env", {}).items()},
-        )  # fmt: skip
+        result = site.run(DO.get(command, command), Path(case["cwd"]) if "cwd" in case else None, case.get("env", {}))
     return result
 
 
