@@ -185,9 +185,7 @@ class PageMacros:
         seconds = 0.0
         for stage in STAGES:
             names = ("max_train_steps", "checkpointing_steps", "validation_steps")
-            steps, every, validations = (
-                int(self._facts.training.parameter(name).default(stage, "non-prompt")) for name in names
-            )
+            steps, every, validations = (int(self._facts.training.parameter(name).default(stage, "non-prompt")) for name in names)
             saving = self._facts.measured.saving[stage]
             seconds += steps / 1000 * self._facts.training.seconds_per_1000_steps[stage] + saving.convert_seconds
             seconds += steps / every * saving.save_seconds + (1 + steps / validations) * saving.validation_seconds

@@ -278,7 +278,7 @@ def test_the_page_says_what_the_estimates_are(desktop: Watched) -> None:
         return page.locator(f'[data-estimate="{name}"]').text_content() or ""
 
     assert shown("disk") == f"{facts().disk_gigabytes()} GB"
-    assert re.fullmatch(r"19\.7 hours, jobs one after the other: 1", shown("time"))
+    assert re.fullmatch(r"19\.7 hours, number of jobs: 1", shown("time"))
     page.locator("#f-TRAIN_TIME").fill("06:00:00")
     assert shown("time").endswith(": 4")
     page.locator("#builder-gpu").select_option("24")
