@@ -140,7 +140,7 @@ def run(case: Case, site: Site) -> Result:
             between = shell(site, command[2:])
             assert between.returncode == 0, between.stderr
             continue
-        result = site.run(DO.get(command, command), Path(case["cwd"]) if "cwd" in case else None, case.get("env", {}))
+        result = site.run(DO.get(str(command), str(command)), Path(case["cwd"]) if "cwd" in case else None, case.get("env", {}))
     return result
 
 
