@@ -193,7 +193,7 @@ def check_messages(root: Path, data: Facts) -> list[Problem]:
         for id_, line in ids_of(text).items()
         if id_ not in entries
     ]
-    rows = [row.id for row in (*data.causes.causes, *data.causes.refusals)]
+    rows = [*(row.id for row in data.causes.causes), *(row.id for row in data.causes.refusals)]
     problems += [
         Problem("diffueraser_docs/facts/causes.yaml", 1, f"{id_} has no entry: add one to facts/messages.yaml")
         for id_ in rows

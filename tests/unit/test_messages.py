@@ -36,6 +36,11 @@ def test_messages_end_their_sentences() -> None:
     assert [text.zh for text in texts if not text.zh.endswith("。")] == []
 
 
+def test_messages_show_what_is_in_angle_brackets() -> None:
+    texts = [getattr(text, language) for m in MESSAGES for text in (m.title, m.cause, m.fix) if text for language in LANGUAGES]
+    assert [text for text in texts if "<" in re.sub(r"`[^`]*`", "", text)] == [], "outside of code it is taken for HTML"
+
+
 def test_messages_cover_slurm_the_trainer_and_tools() -> None:
     assert Counter(message.by for message in FOREIGN).keys() == {"slurm", "trainer", "tools"}
     assert len(FOREIGN) >= 40
