@@ -310,7 +310,7 @@ class Site:
         variables: dict[str, str | None] = {**self.environment(job), **self.env, **typed}
         started = subprocess.run(
             words, cwd=cwd or self.project, env={k: v for k, v in variables.items() if v is not None},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=30,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120,
         )  # fmt: skip
         printed = started.stdout.decode(errors="replace")
         logs = (variables.get("PROJECT_HOME") or self.project_home()) + "/logs"
