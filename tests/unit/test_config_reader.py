@@ -86,7 +86,8 @@ def test_every_variable_refuses_what_is_not_of_its_kind(all_wrong: tuple[int, st
     assert status == 1
     kind = kinds()[name]
     words = f"one of {kind.pattern.replace('|', ', ')}" if set(kind.pattern) <= PLAIN else kind.words.en
-    assert re.search(rf"ERROR\[.*-(value|invalid)\] config.env line {line}: {name}(=~ wrong !)?: must be {re.escape(words)}", printed)
+    said = rf"ERROR\[.*-(value|invalid)\] config.env line {line}: {name}(=~ wrong !)?: must be {re.escape(words)}"
+    assert re.search(said, printed)
 
 
 @pytest.mark.parametrize(

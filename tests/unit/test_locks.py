@@ -41,3 +41,14 @@ def test_acquire_lock_outlives_no_process(tmp_path: Path) -> None:
     run_bash(f"{LOCK}; sleep 30 & exit 0", tmp_path)
     free = subprocess.run(["flock", "--nonblock", tmp_path / "lock-setup", "true"], check=False)
     assert free.returncode == 0
+
+
+def test_acquire_lock_frees_only_its_own(tmp_path: Path) -> None:
+    """The end of one script frees neither another's lock nor a lock file that was put in its place."""
+    code = f"""({LOCK}); exec 8>>lock-setup; flock 8
+    (flock() {{ return 75; }}; {LOCK}) || true
+    flock --nonblock lock-setup true || echo held"""
+    result = run_bash(code, tmp_path)
+    assert result.stdout == "held\n"
+    replaced = f"({LOCK}; mv lock-setup old; echo 'job 999' >lock-setup); cat lock-setup"
+    assert run_bash(replaced, tmp_path).stdout == "job 999\n"

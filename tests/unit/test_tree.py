@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from diffueraser_docs.facts import facts
-from diffueraser_docs.render import SCRIPTS
+from diffueraser_docs.render import ROOT, SCRIPTS
 from diffueraser_docs.schema.base import VERSIONS, Version
 from diffueraser_docs.schema.project import TreeEntry
 from tests.trainer import code, repositories
@@ -55,3 +55,12 @@ def test_each_line_of_the_tree_is_held_or_made(entry: TreeEntry) -> None:
         pattern = entry.path.rstrip("/")
         depth = pattern.count("/")
         assert any(fnmatch(path, pattern) for path in LEFT[version] if path.count("/") == depth), f"{entry.path} in {version}"
+
+
+@pytest.mark.parametrize("page", ["docs/en/index.md", "docs/zh/index.md"])
+def test_tensorboard_records_are_named_where_they_are(page: str) -> None:
+    """Accelerate puts the folder of records below the one of checkpoints."""
+    values = {fixed.flag: fixed for fixed in facts().training.fixed}
+    for stage in ("stage1", "stage2"):
+        place = f"{getattr(values['output_dir'], stage)}/{getattr(values['logging_dir'], stage)}"
+        assert place in (ROOT / page).read_text(encoding="utf-8")
