@@ -13,8 +13,20 @@ from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all
 from .schema.base import LANGUAGES
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
-MESSAGE = re.compile(r"^(?!\s*#).*?(?<![\w-])(?:die|problem|problem_with) ([a-z][a-z0-9-]*) ", re.MULTILINE)
+MESSAGE = re.compile(
+    r"^(?!\s*#).*?(?<![\w-])(?:(?:die|problem|value_problem|must) |die_with_cause \"\$\w+\" |blame \"[^ ]+\" )([a-z][a-z0-9-]*) "
+    r"|^(?!\s*#).*?ERROR\[([a-z][a-z0-9-]*)\]",
+    re.MULTILINE,
+)
 """A call in a script that prints the message of an id."""
+
+
+def ids_of(text: str) -> dict[str, int]:
+    """The ids of the errors that a script prints by itself, each with the line of its first call."""
+    found: dict[str, int] = {}
+    for match in MESSAGE.finditer(text):
+        found.setdefault(match[1] or match[2], text[: match.end()].count("\n") + 1)
+    return found
 
 
 @dataclass(frozen=True)
@@ -176,10 +188,16 @@ def check_messages(root: Path, data: Facts) -> list[Problem]:
     scripts = {name: root / "scripts" / name for name in SCRIPTS if (root / "scripts" / name).exists()}
     texts = {f"scripts/{name}": path.read_text(encoding="utf-8") for name, path in scripts.items()}
     problems = [
-        Problem(path, text[: match.start(1)].count("\n") + 1, f"{match[1]} has no entry: add one to facts/messages.yaml")
+        Problem(path, line, f"{id_} has no entry: add one to facts/messages.yaml")
         for path, text in texts.items()
-        for match in MESSAGE.finditer(text)
-        if match[1] not in entries
+        for id_, line in ids_of(text).items()
+        if id_ not in entries
+    ]
+    rows = [*(row.id for row in data.causes.causes), *(row.id for row in data.causes.refusals)]
+    problems += [
+        Problem("diffueraser_docs/facts/causes.yaml", 1, f"{id_} has no entry: add one to facts/messages.yaml")
+        for id_ in rows
+        if id_ not in entries
     ]
     everything = "\n".join(texts.values())
     source = (FACTS / "messages.yaml").read_text(encoding="utf-8")

@@ -13,6 +13,8 @@ from .schema.hub import Content, size_text
 from .schema.messages import Message
 from .schema.training import Parameter
 
+PAGE_LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
+NEEDS = ("gpu", "time", "disk", "account")
 FIGURES = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
 NAMES = (
     "script",
@@ -21,6 +23,7 @@ NAMES = (
     "configuration_table",
     "parameters_table",
     "messages_table",
+    "requirements_table",
     "example",
     "download_gigabytes",
     "disk_gigabytes",
@@ -150,26 +153,50 @@ class PageMacros:
         return self._table("parameters", rows)
 
     def messages_table(self) -> str:
-        """The error messages that people meet most, for the README."""
+        """The errors that people meet most, for the README, each with a link to its entry where the site's address is known."""
         rows = [
-            [self._headline(m), *(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", self._say(text)) for text in (m.cause, m.fix))]
+            [self._headline(m), *(PAGE_LINK.sub(r"\1", self._say(text)) for text in (m.cause, m.fix))]
             for m in self._facts.messages.messages
             if m.common
         ]
         return self._table("messages", rows)
 
     def _headline(self, message: Message) -> str:
-        """What is seen of a message: its id and title, or its words."""
-        if message.id and message.by == "script":
-            return f"`{message.id}` {self._say(message.title)}".rstrip()
-        return f"`{message.shown or message.text}`"
+        """The id of a message, with a link to its entry, and its title."""
+        site = getattr(self._facts.project, "site_url", "")
+        folder = "zh/" if self._language == "zh" else ""
+        name = f"[`{message.id}`]({site}{folder}troubleshooting/#{message.id})" if site else f"`{message.id}`"
+        return f"{name} {self._say(message.title)}"
+
+    def requirements_table(self) -> str:
+        """What a run needs: GPUs, time, disk, accounts."""
+        values = {
+            "hours": self.training_hours(),
+            "download": round(self._facts.hub.download_gigabytes() * 8 / 0.1 / 3600),
+            "disk": self._facts.disk_gigabytes(),
+            "less": self._facts.disk_gigabytes(dpo=False),
+        }
+        words = self._facts.words.words
+        rows = [[self._word(f"need_{name}"), self._say(words[f"need_{name}_text"], **values)] for name in NEEDS]
+        return self._table("requirements", rows)
+
+    def training_hours(self) -> int:
+        """Hours of both stages with the defaults at the speed that was measured, with saving, validation and conversion."""
+        seconds = 0.0
+        for stage in STAGES:
+            names = ("max_train_steps", "checkpointing_steps", "validation_steps")
+            steps, every, validations = (int(self._facts.training.parameter(name).default(stage, "non-prompt")) for name in names)
+            saving = self._facts.measured.saving[stage]
+            seconds += steps / 1000 * self._facts.training.seconds_per_1000_steps[stage] + saving.convert_seconds
+            seconds += steps / every * saving.save_seconds + (1 + steps / validations) * saving.validation_seconds
+        return round(seconds / 3600)
 
     def example(self, name: str) -> str:
         """What config.env shows for a variable."""
         return next(v.shown or v.default for v in self._facts.configuration.variables if v.name == name)
 
     def download_gigabytes(self) -> int:
-        """GB that come down."""
+        """GB to download."""
         return int(self._facts.hub.download_gigabytes())
 
     def disk_gigabytes(self) -> int:

@@ -216,5 +216,5 @@ class SiteMacros(PageMacros):
             "state": {stage: {bits: measured.state_gib(stage, bits) for bits in ("no", "yes")} for stage in STAGES},
             "gradients": {stage: measured.gradients_gib(stage) for stage in STAGES},
             "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},
-            "words": {name: self._say(text) for name, text in data.words.words.items()},
+            "words": {name: self._say(text) for name, text in data.words.words.items() if "{{" not in text.en},
         }

@@ -12,6 +12,7 @@ from httpx2 import TransportError
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from rich.markup import escape
 from rich.table import Table
 
 from .facts import FACTS, Facts, facts
@@ -139,7 +140,7 @@ def results_table(results: list[HubResult]) -> Table:
     table = Table("Repository", "State", "Files", "Bytes", "Details", title="What the Hub holds")
     for result in results:
         state = f"[{COLOURS[result.state]}]{result.state}"
-        table.add_row(result.repository, state, f"{result.files:,}", f"{result.size_bytes:,}", result.details)
+        table.add_row(result.repository, state, f"{result.files:,}", f"{result.size_bytes:,}", escape(result.details))
     return table
 
 

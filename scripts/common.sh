@@ -76,7 +76,8 @@ on_exit() { # ends what this script started; no failure is without an ERROR line
 CAUSES=(
     disk-quota 'Disk quota exceeded|Errno 122|quota exceeded'
     'Your quota of bytes or files is used up: free some, and submit again.'
-    disk-full 'No space left on device|Errno 28|curl: \(23\)|PytorchStreamWriter failed|file write failed'
+    disk-full
+    'No space left on device|Errno 28|Wrote only [0-9]+ of|curl: \(23\)|PytorchStreamWriter failed|file write failed'
     'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
     gpu-memory 'CUDA out of memory|OutOfMemoryError' 'See "Out of memory" in the training guide.'
@@ -93,9 +94,9 @@ CAUSES=(
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
     rate-limit '429|Too Many Requests|rate limit' 'The Hub limits requests: submit again later, the download resumes.'
 )
-ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR)[: ]|^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
-NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure status|_step_signal|Exited with exit code|: task [0-9-]+: (Kill|Term)'
-NOISE+='|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|closed by peer'
+ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
+NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: task [0-9-]+: (Kill|Term)'
+NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|closed by peer'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next
@@ -105,17 +106,21 @@ telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
     if [[ $line == *: || $next == *'Caused by'* ]]; then line+=" ${next#"${next%%[! ]*}"}"; fi
-    printf '%s' "${line:0:300}"
+    printf '%s' "$line"
 }
 
 die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is known has its own id and fix
-    local row cause
+    local row cause id=$2 fix=$4
     for ((row = 0; row < ${#CAUSES[@]}; row += 3)); do
         cause=$(telling_line "$1" "${CAUSES[row + 1]}")
-        [[ ! $cause =~ ${CAUSES[row + 1]} ]] || die "${CAUSES[row]}" "$3: ${cause%.}." "${CAUSES[row + 2]} See $1."
+        if [[ $cause =~ ${CAUSES[row + 1]} ]]; then
+            id=${CAUSES[row]} fix=${CAUSES[row + 2]}
+            break
+        fi
+        cause=$(telling_line "$1")
     done
-    cause=$(telling_line "$1")
-    die "$2" "$3${cause:+: ${cause%.}}." "$4 See $1."
+    ((${#cause} <= 300)) || cause="${cause:0:150} … ${cause: -150}"
+    die "$id" "$3${cause:+: ${cause%.}}." "$fix See $1."
 }
 
 run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, so that a signal is heard at once
@@ -377,8 +382,8 @@ define '[1-9][0-9]{0,8}' 'a whole number from 1' CPUS_PER_GPU=6 SETUP_CPUS=16 DO
     STAGE1_CHECKPOINT= STAGE2_CHECKPOINT= --max_train_steps=50000 --checkpointing_steps=2000 --train_batch_size=1 \
     --gradient_accumulation_steps= --resolution=512 --num_train_epochs= --lr_num_cycles= --validation_steps=2000
 define '[1-9][0-9]{0,5}[MGT]|none' 'an amount such as 32G, or none' MEM_PER_GPU=32G SETUP_MEM=32G
-define '-[A-Za-z0-9._:@+=/,%*-]*( [A-Za-z0-9._:@+=/,%*-]+)*' 'options of sbatch such as --constraint=gpu80' \
-    SETUP_SBATCH_OPTIONS= TRAIN_SBATCH_OPTIONS=
+define '-(\[|\]|[A-Za-z0-9._:@+=/,%*&|!() -])*' 'options of sbatch such as --constraint=gpu80' SETUP_SBATCH_OPTIONS= \
+    TRAIN_SBATCH_OPTIONS=
 define '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0?[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|00:[0-5][1-9]:00|none' \
     'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00

@@ -16,14 +16,17 @@ from diffueraser_docs.render import SCRIPTS
 
 # What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
 PROGRAMS = re.compile(
-    "awk|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|find|git|grep|head|id|install|ln|mkdir|module|mv|nproc|nvidia-smi|od|openssl|paste"
-    "|ps|readlink|rm|sacct|sbatch|scancel|scontrol|sed|sha1sum|sha256sum|sinfo|sleep|sort|split|squeue|srun|stat|tail|tar|timeout|tr"
-    "|uname|wc|xargs"
+    "awk|basename|bash|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|env|find|flock|grep|head|id|ln|ls|mkdir|mv|nvidia-smi|rm|sacct"
+    "|sbatch|scancel|scontrol|sed|sha256sum|sinfo|sort|squeue|srun|stat|tail|tar|timeout|tr|uname|wc|xargs"
 )
-# Set by bash, Slurm or conda, not by the scripts.
-GIVEN = re.compile(r"BASH\w*|SLURM\w*|HOSTNAME|PWD|CUDA_VISIBLE_DEVICES|SECONDS|CONDA_EXE|\W|\d+")
-# Functions and builtins that take a command as an argument, and its place.
-CARRIERS = {"once": 3, "beside": 2, "watched": 4, "trap": 1}
+# Set by bash, Slurm, a site or a user, not by the scripts; ${!PIP_@} asks for names that begin so.
+GIVEN = re.compile(
+    r"BASH\w*|SLURM\w*|PWD|OLDPWD|HOME|SECONDS|CUDA_VISIBLE_DEVICES|CONDA_EXE|SSL_CERT_FILE|LD_LIBRARY_PATH|HF_HUB_DOWNLOAD_TIMEOUT"
+    r"|(SETUP|TRAIN)_(OPTIONS|SCRIPT)|[A-Z]+_[A-Z]?|PYTHON|HUGGING|\W|\d+"
+)
+# Functions and builtins that take a command as an argument, and its place; a function may be named by its beginning.
+CARRIERS = {"run_once": 3, "must": 4, "run": 2, "retry": 1, "trap": 1}
+BY_NAME = re.compile("do_|python_by_")
 
 
 @dataclass
@@ -120,6 +123,7 @@ def _note_call(script: Script, line: int, found: list[str]) -> None:
     place = CARRIERS.get(name)
     if place is not None and len(found) > place and found[place].isidentifier():
         script.calls.setdefault(found[place], line)
+        _note_call(script, line, found[place:])
     if name in ("read", "mapfile", "printf"):  # read -r A B, mapfile -t A, printf -v A
         script.assigned.update(word for word in found[1:] if word.isidentifier())
 
@@ -145,7 +149,7 @@ def check_names(root: Path, data: Facts) -> list[Problem]:
         problems += [
             Problem(path, line, f"{function} is never called")
             for function, line in script.functions.items()
-            if function not in called
+            if function not in called and not BY_NAME.match(function)
         ]
         problems += [
             Problem(path, line, f"reads {variable}, which nothing sets")

@@ -17,8 +17,6 @@ class Message(Model):
     """Who prints it."""
     text: str | None = Field(default=None, pattern=r"[A-Za-z]{3}")
     """Its constant words; … stands for what changes. A script's message needs none once it has an id."""
-    shown: str | None = None
-    """What the page shows instead of the constant words."""
     title: Text | None = None
     """What happened, in a few words; the heading of the entry."""
     cause: Text

@@ -71,9 +71,9 @@ on_exit() { # ends what this script started; no failure is without an ERROR line
 CAUSES=(
 <{ cause_rows() }>
 )
-ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR)[: ]|^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
-NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure status|_step_signal|Exited with exit code|: task [0-9-]+: (Kill|Term)'
-NOISE+='|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|closed by peer'
+ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
+NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: task [0-9-]+: (Kill|Term)'
+NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|closed by peer'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next
@@ -83,17 +83,21 @@ telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
     if [[ $line == *: || $next == *'Caused by'* ]]; then line+=" ${next#"${next%%[! ]*}"}"; fi
-    printf '%s' "${line:0:300}"
+    printf '%s' "$line"
 }
 
 die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is known has its own id and fix
-    local row cause
+    local row cause id=$2 fix=$4
     for ((row = 0; row < ${#CAUSES[@]}; row += 3)); do
         cause=$(telling_line "$1" "${CAUSES[row + 1]}")
-        [[ ! $cause =~ ${CAUSES[row + 1]} ]] || die "${CAUSES[row]}" "$3: ${cause%.}." "${CAUSES[row + 2]} See $1."
+        if [[ $cause =~ ${CAUSES[row + 1]} ]]; then
+            id=${CAUSES[row]} fix=${CAUSES[row + 2]}
+            break
+        fi
+        cause=$(telling_line "$1")
     done
-    cause=$(telling_line "$1")
-    die "$2" "$3${cause:+: ${cause%.}}." "$4 See $1."
+    ((${#cause} <= 300)) || cause="${cause:0:150} … ${cause: -150}"
+    die "$id" "$3${cause:+: ${cause%.}}." "$fix See $1."
 }
 
 run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, so that a signal is heard at once

@@ -61,6 +61,7 @@
   };
 
   const slurmHours = (time) => {
+    if (time === "none") return Infinity;
     const [days, rest] = time.includes("-") ? time.split("-") : [null, time];
     const parts = rest.split(":").map(Number);
     const [h, m, s] = days !== null ? [...parts, 0, 0] : parts.length === 3 ? parts : [0, ...parts, 0];
@@ -75,7 +76,7 @@
     if (values.DPO_DATASET === "no") disk -= facts.disk.dpo;
     if (values.KEEP_DOWNLOADS === "no") disk -= facts.disk.unpacked;
     const total = hours.some((each) => each === null) ? null : hours.reduce((a, b) => a + b, 0);
-    const jobs = total === null ? null : Math.ceil(total / slurmHours(valueOf(values, "TRAIN_TIME")));
+    const jobs = total === null ? null : Math.max(1, Math.ceil(total / slurmHours(valueOf(values, "TRAIN_TIME"))));
     return { stages, disk, hours: total, jobs };
   };
 
@@ -200,13 +201,15 @@
     if (!wrong.size) showEstimates(values);
   };
 
-  const clear = () => { for (const name of fields.keys()) if (name !== "HF_TOKEN") control(name).value = ""; };
+  let ofRecipe = []; // what the last recipe set; what was typed stays
 
   form.addEventListener("input", refresh);
   document.getElementById("builder-gpu").addEventListener("input", refresh);
   document.getElementById("builder-recipe").addEventListener("input", (event) => {
-    clear();
-    for (const [name, value] of Object.entries(facts.recipes[event.target.value]?.values || {})) control(name).value = value;
+    const values = facts.recipes[event.target.value]?.values || {};
+    for (const name of ofRecipe) control(name).value = "";
+    for (const [name, value] of Object.entries(values)) control(name).value = value;
+    ofRecipe = Object.keys(values);
     refresh();
   });
   document.getElementById("builder-reset").addEventListener("click", () => {

@@ -20,30 +20,68 @@
   addEventListener("load", reachable);
   addEventListener("resize", reachable);
 
-  // Troubleshooting: the pasted line finds its entry by the constant words.
+  // Troubleshooting: what is pasted finds its entry by the id in ERROR[id], else, line by line, by the words of an entry.
   const field = document.getElementById("message-text");
   if (!field) return;
   const entries = [...document.querySelectorAll(".message")];
   const count = document.getElementById("message-count");
-  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const none = document.getElementById("message-none");
+  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\s+/g, "\\s+");
+  // "…" stands for anything; without a space beside it, for a part of a word.
+  const pattern = (words) => new RegExp(words.split(/(\s*…\s*)/)
+    .map((part) => (part.includes("…") ? (part === "…" ? "\\S*" : ".*") : escape(part))).join(""), "i");
+  const lettersOf = (words) => words.replace(/[^A-Za-z0-9]/g, "").length;
   for (const entry of entries) {
-    const parts = entry.dataset.words.split("…").map((part) => part.trim()).filter(Boolean);
-    entry.pattern = parts.length ? new RegExp(parts.map(escape).join(".*"), "i") : /(?!)/;
-    entry.weight = parts.join("").length;
+    entry.lines = entry.dataset.words.split("\n").filter((words) => lettersOf(words) >= 7)
+      .map((words) => ({ pattern: pattern(words), weight: lettersOf(words) }));
   }
-  field.addEventListener("input", () => {
-    const wanted = field.value.trim();
-    const id = /\[([a-z0-9-]+)\]/.exec(wanted)?.[1];
-    const named = entries.filter((entry) => id && entry.dataset.id === id);
-    let found = named.length ? named : entries.filter((entry) => entry.pattern.test(wanted));
-    // A short generic entry gives way to one that shares more words with the line.
-    const best = Math.max(...found.map((entry) => entry.weight));
-    found = found.filter((entry) => entry.weight >= best / 2);
-    if (!found.length) {
-      const words = wanted.toLowerCase();
-      found = entries.filter((entry) => entry.textContent.toLowerCase().includes(words));
+
+  const bestOf = (line) => {
+    let best = 0, found = [];
+    for (const entry of entries) {
+      const weight = Math.max(0, ...entry.lines.filter((each) => each.pattern.test(line)).map((each) => each.weight));
+      if (weight === 0 || weight < best) continue;
+      found = weight > best ? [entry] : [...found, entry];
+      best = weight;
     }
-    for (const entry of entries) entry.hidden = wanted !== "" && !found.includes(entry);
-    count.textContent = wanted === "" ? "" : found.length ? `${found.length} ${count.dataset.some}` : count.dataset.none;
-  });
+    return found;
+  };
+
+  const find = (wanted) => {
+    const ids = new Set([...wanted.matchAll(/ERROR\[([a-z0-9-]+)\]/g)].map((match) => match[1]));
+    const named = entries.filter((entry) => ids.has(entry.dataset.id));
+    if (named.length) return named;
+    const matched = new Set(wanted.split("\n").flatMap(bestOf));
+    if (matched.size) return entries.filter((entry) => matched.has(entry));
+    const words = wanted.toLowerCase();
+    return entries.filter((entry) => entry.dataset.id === words || entry.textContent.toLowerCase().includes(words));
+  };
+
+  // A heading, here and in the table of contents, goes with its entries.
+  const contents = new Map([...document.querySelectorAll(".md-nav--secondary .md-nav__link")].map((link) =>
+    [decodeURIComponent(link.hash.slice(1)), link.closest(".md-nav__item")]));
+  const show = (id, element, shown) => {
+    element.hidden = !shown;
+    const item = contents.get(id);
+    if (item) item.hidden = !shown;
+  };
+  const filter = () => {
+    const wanted = field.value.trim();
+    const found = wanted === "" ? entries : find(wanted);
+    for (const entry of entries) show(entry.dataset.id, entry, found.includes(entry));
+    for (const heading of document.querySelectorAll(".md-content h2")) {
+      const own = [];
+      for (let next = heading.nextElementSibling; next && next.tagName !== "H2"; next = next.nextElementSibling) {
+        if (next.classList.contains("message")) own.push(next);
+      }
+      if (own.length) show(heading.id, heading, own.some((entry) => !entry.hidden));
+    }
+    count.textContent = wanted === "" || !found.length ? ""
+      : `${found.length} ${found.length === 1 ? count.dataset.one : count.dataset.some}`;
+    none.hidden = found.length > 0;
+    if (wanted !== "" && found.length === 1) history.replaceState(null, "", `#${found[0].dataset.id}`);
+  };
+  field.addEventListener("input", filter);
+  // A browser keeps what was typed over a reload.
+  addEventListener("load", () => { if (field.value) filter(); });
 })();

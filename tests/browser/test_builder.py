@@ -10,16 +10,19 @@ from playwright.sync_api import Page
 from diffueraser_docs.facts import facts
 from diffueraser_docs.schema.base import STAGES, VERSIONS
 from diffueraser_docs.site import choices_of
+from tests.bash import run_bash
 from tests.browser import LANGUAGES, address
 from tests.browser.conftest import Watched
 from tests.unit.test_config_reader import kinds, read
 
 TOKEN = "hf_OnlyInThePageAndNowhereElse"
 VALID = {
-    "token": TOKEN, "count": "3", "whole": "0", "gpus": "4", "nodes": "2", "name": "a.b-c", "time": "2-00:00:00", "memory": "48G",
-    "email": "you@example.org", "url": "https://mirror.example.org/simple", "names": "trackers no-waste",
-    "repository": "me/weights", "key": "0123456789abcdef", "arguments": '--flag "a b" --other=1#2', "positive": "1e-05",
-    "nonnegative": ".01", "decay": "0.95", "share": "0.5", "frames32": "16", "limit": "5", "workers": "3", "list": "['a b','c']",
+    "token": TOKEN, "count": "3", "whole": "0", "nodes": "2", "time": "2-00:00:00", "memory": "48G", "partition": "gpu,gpu80",
+    "email": "you@example.org", "url": "https://mirror.example.org/hub", "mirror": "https://mirror.example.org/simple",
+    "channel": "https://mirror.example.org/conda-forge", "modules": "gcc/12 anaconda3", "patches": "trackers no-waste",
+    "repository": "me/weights", "organisation": "me", "revision": "v1.0", "word": "a.b-c", "key": "0123456789abcdef",
+    "options": "--constraint=a100 --exclude=n7", "arguments": "--flag a b --other=1", "nonnegative": ".01", "frames32": "16",
+    "limit": "5", "workers": "3", "list": "['a b','c']",
 }  # fmt: skip
 WRONG = dict.fromkeys(VALID, "~ wrong !") | {"arguments": "no flag", "list": "a,b"}
 
@@ -148,11 +151,10 @@ def test_each_wrong_value_is_said_while_typing_and_cannot_be_copied(desktop: Wat
 @pytest.mark.parametrize(
     ("values", "field"),
     [
-        ({"ENV_TOOL": "uv", "CONDA_MODULE": "anaconda3"}, "ENV_TOOL"),
         ({"STAGE1_VALIDATION_MASK": "[]"}, "STAGE1_VALIDATION_IMAGE"),
         ({"STAGE2_VALIDATION_IMAGE": "['a','b','c']"}, "STAGE2_VALIDATION_IMAGE"),
         ({"STAGE1_EXTRA_ARGS": "--nframes=3"}, "STAGE1_EXTRA_ARGS"),
-        ({"STAGE2_EXTRA_ARGS": "--other --Learning_Rate 1"}, "STAGE2_EXTRA_ARGS"),
+        ({"STAGE2_EXTRA_ARGS": "--other --learning_rate 1"}, "STAGE2_EXTRA_ARGS"),
         ({"STAGE1_EXTRA_ARGS": "--a \"b\" 'c'"}, "STAGE1_EXTRA_ARGS"),
         ({"STAGE1_LEARNING_RATE": "$HOME"}, "STAGE1_LEARNING_RATE"),
     ],
@@ -164,9 +166,17 @@ def test_contradictions_are_found_here_and_by_the_scripts(
     put(page, {"HF_TOKEN": TOKEN, **values})
     assert page.locator(f"#e-{field}").text_content()
     assert page.locator("#builder-copy").is_disabled()
-    status, _, printed = read(tmp_path, written(page))
-    assert status == 1
-    assert field in printed or "is not NAME=value" in printed
+    (tmp_path / "config.env").write_text(written(page))
+    result = run_bash("read_values; check_before_start", tmp_path, script="02_train.sbatch")
+    assert result.returncode == 1
+    assert field in result.stderr or "is not NAME=value" in result.stderr
+
+
+def test_conda_module_contradicts_uv(desktop: Watched) -> None:
+    page = desktop.open(address("builder", "en"))
+    put(page, {"HF_TOKEN": TOKEN, "ENV_TOOL": "uv", "CONDA_MODULE": "anaconda3"})
+    assert page.locator("#e-ENV_TOOL").text_content()
+    assert page.locator("#builder-copy").is_disabled()
 
 
 def test_copy_and_download_give_what_is_shown(page: Page) -> None:
@@ -203,14 +213,14 @@ def test_the_token_is_neither_sent_nor_stored(desktop: Watched) -> None:
     assert page.locator("#f-HF_TOKEN").input_value() == ""
 
 
-def test_a_recipe_fills_in_its_lines_and_keeps_the_token(desktop: Watched) -> None:
+def test_a_recipe_fills_in_its_lines_and_keeps_what_was_typed(desktop: Watched) -> None:
     page = desktop.open(address("builder", "en"))
     for recipe in facts().guide.recipes:
-        put(page, {"HF_TOKEN": TOKEN, "QOS": "left-over"})
+        put(page, {"HF_TOKEN": TOKEN, "TRAIN_VERSION": "prompt", "QOS": "high"})
         page.locator("#builder-recipe").select_option(recipe.name)
         lines = [line for line in code_of(written(page)) if line]
-        assert lines[:2] == [f"HF_TOKEN={TOKEN}", "TRAIN_VERSION=non-prompt"]
-        assert sorted(lines[2:]) == sorted(recipe.lines)
+        assert lines[:2] == [f"HF_TOKEN={TOKEN}", "TRAIN_VERSION=prompt"]
+        assert sorted(lines[2:]) == sorted([*recipe.lines, "QOS=high"])
 
 
 VERDICTS: list[tuple[dict[str, str], int, str, str]] = [
@@ -278,7 +288,7 @@ def test_the_page_says_what_the_estimates_are(desktop: Watched) -> None:
         return page.locator(f'[data-estimate="{name}"]').text_content() or ""
 
     assert shown("disk") == f"{facts().disk_gigabytes()} GB"
-    assert re.fullmatch(r"19\.7 hours, jobs one after the other: 1", shown("time"))
+    assert re.fullmatch(r"19\.7 hours, number of jobs: 1", shown("time"))
     page.locator("#f-TRAIN_TIME").fill("06:00:00")
     assert shown("time").endswith(": 4")
     page.locator("#builder-gpu").select_option("24")

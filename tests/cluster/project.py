@@ -78,6 +78,11 @@ class Project:
             text += "" if count else f"{name}={value}\n"
         path.write_text(text)
 
+    def line(self, name: str) -> int:
+        """The number of the line in config.env that sets a variable."""
+        lines = (self.folder / "config.env").read_text().splitlines()
+        return next(number for number, line in enumerate(lines, 1) if line.startswith(f"{name}="))
+
     def two_edits(self, version: str) -> None:
         """What every collaborator edits."""
         self.edit(HF_TOKEN=TOKEN, TRAIN_VERSION=version)

@@ -165,7 +165,7 @@ def small_disk() -> Iterator[Disks]:
     """Small file systems, gone afterwards."""
     disks = Disks()
     yield disks
-    for folder in list(disks.mounted):
+    for folder in reversed(list(disks.mounted)):
         disks.remove(folder)
 
 

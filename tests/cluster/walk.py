@@ -17,6 +17,7 @@ NOT_TYPED = {
     "make test": "it is what runs this test",
     "make bench": "it takes ten minutes and measures nothing beside other work: tests/unit checks what it computes",
     "make reliability": "it runs this test among others",
+    "make matrix": "it builds four releases of Slurm: a test of its own",
     "make kills": "it is a test of its own, run here with fewer kills",
     "HF_TOKEN=hf_… .venv/bin/python -m diffueraser_docs verify-hub --update": "it asks the real Hub; unit tests ask the stand-in",
 }
@@ -95,5 +96,5 @@ def typed(project: Project, shell: Shell, command: Command) -> Step:
             before(project)
     known = set(project.lab.jobs())
     status, printed = shell.type(command.text)
-    states = project.lab.wait_all(300)
+    states = project.lab.wait_all(500)
     return Step(command, status, printed, {job: state for job, state in states.items() if job not in known})

@@ -244,7 +244,9 @@ async def resolve(request: web.Request) -> web.StreamResponse:
     revision = request.match_info["revision"]
     path = hub.repository(name, revision) / relative
     if not path.is_file() or not hub.holds(name, Path(relative)):
-        raise error(404, "EntryNotFound", "Entry not found")
+        missing = error(404, "EntryNotFound", "Entry not found")
+        missing.headers["X-Repo-Commit"] = hub.commit(name, revision)
+        raise missing
     sha1, sha256 = await asyncio.to_thread(hub.hash, path)
     headers = {"X-Repo-Commit": hub.commit(name, revision), "Accept-Ranges": "bytes", "ETag": f'"{sha1}"'}
     if is_lfs(path):

@@ -25,9 +25,9 @@ from tests.trainer import code, tar
 HERE = Path(__file__).parent
 TOKEN = "hf_exampleexample"
 PROGRAMS = (
-    "sinfo sbatch squeue scancel scontrol sacct srun nvidia-smi df flock curl python3 python python3.8 python3.9 python3.10 "
-    "python3.11 python3.12 python3.13"
-).split()
+    *("sinfo", "sbatch", "squeue", "scancel", "scontrol", "sacct", "srun", "nvidia-smi", "df", "flock", "curl"),
+    *("python", "python3", "python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13"),
+)
 JOBS = {
     "01_setup.sbatch": "diffueraser-setup",
     "02_train.sbatch": "diffueraser-train",
@@ -39,7 +39,8 @@ FAILURE = re.compile(r"ERROR\[([a-z0-9-]+)\] (.*)")
 # What bash itself says of a script; no case may bring it about.
 BASH_WORDS = re.compile(
     r"(sbatch|common\.sh|slurm_script|bash|environment): line \d+: |syntax error|unbound variable|bad substitution|"
-    r"value too great|integer expression|ignored null byte|invalid (option name|timeout)|ambiguous redirect|not a valid identifier"
+    r"value too great|integer expression|ignored null byte|invalid (option name|timeout)|ambiguous redirect|"
+    r"not a valid identifier"
 )
 
 
@@ -89,7 +90,7 @@ class Server:
             def do_GET(self) -> None:
                 outer.answer(self)
 
-            do_HEAD = do_GET
+            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -159,7 +160,9 @@ def build_world(folder: Path) -> Path:
     """What all cases share: repositories of the Hub, a checkpoint, converted weights."""
     data = facts().hub
     member = {f"dataset/{name}/a/{i}.jpg": b"frame" for name in ("DAVIS", "YTBV") for i in (1, 2)}
-    member |= {f"dataset/DAVIS/{kind}/480p/{clip}/0.png": b"frame" for kind in ("JPEGImages", "Annotations") for clip in ("bear", "boat")}
+    member |= {
+        f"dataset/DAVIS/{kind}/480p/{clip}/0.png": b"frame" for kind in ("JPEGImages", "Annotations") for clip in ("bear", "boat")
+    }
     extras = [m for r in data.repositories for a in r.archives if a.file == "weights_extras.tar" for m in a.members]
     files = {
         data.by_role("code").name: {
@@ -232,7 +235,10 @@ class Site:
         """The one change to the scripts: a pause is noted and takes no time."""
         common = self.project / "common.sh"
         text, count = re.subn(
-            r"^pause\(\) \{.*\}", f'pause() {{ echo "$1" >>{self.stubs}/slept; /bin/sleep 0.05; }}', common.read_text(), flags=re.MULTILINE
+            r"^pause\(\) \{.*\}",
+            f'pause() {{ echo "$1" >>{self.stubs}/slept; /bin/sleep 0.05; }}',
+            common.read_text(),
+            flags=re.MULTILINE,
         )
         assert count == 1, "common.sh has no pause() on one line any more"
         common.write_text(text)
@@ -254,7 +260,7 @@ class Site:
         """What a program says when its arguments match; the first answer that was given counts."""
         if re.fullmatch(r"[a-z]+", program):
             self.add(program)
-        text = f"words={shlex.quote(words)}\nif [[ \"$*\" =~ $words ]]; then\n"
+        text = f'words={shlex.quote(words)}\nif [[ "$*" =~ $words ]]; then\n'
         text += f"printf '%s\\n' {shlex.quote(out)}\n" if out else ""
         text += f"printf '%s\\n' {shlex.quote(err)} >&2\n" if err else ""
         text += f"{run}\n" if run else f"exit {status}\n"
@@ -289,23 +295,22 @@ class Site:
             env |= GPU_JOB
         return env
 
-    def run(self, command: str, *, cwd: Path | None = None, **env: str | None) -> Result:
-        """Run a command as it is typed; `sbatch SCRIPT` runs the script as its job would."""
-        words = shlex.split(command)
-        job = ""
+    def run(self, command: str, cwd: Path | None = None, env: Mapping[str, str | None] | None = None) -> Result:
+        """Run a command as it is typed; `sbatch SCRIPT` runs the script as its job would. None unsets a variable."""
+        words, typed, job = shlex.split(command), dict(env or {}), ""
         while "=" in words[0]:
             name, value = words.pop(0).split("=", 1)
-            env[name] = value
+            typed[name] = value
         if words[0] == "sbatch":
             script = Path(words[1])
             spool = self.folder / "spool"
             spool.mkdir(exist_ok=True)
             shutil.copy(self.project / script.name, spool / "slurm_script")
             job, words = JOBS[script.name], ["bash", str(spool / "slurm_script"), *words[2:]]
-        variables: dict[str, str | None] = {**self.environment(job), **self.env, **env}
+        variables: dict[str, str | None] = {**self.environment(job), **self.env, **typed}
         started = subprocess.run(
             words, cwd=cwd or self.project, env={k: v for k, v in variables.items() if v is not None},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=30,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120,
         )  # fmt: skip
         printed = started.stdout.decode(errors="replace")
         logs = (variables.get("PROJECT_HOME") or self.project_home()) + "/logs"

@@ -148,3 +148,11 @@ def test_check_messages(copy: Path) -> None:
     line = len(path.read_text().splitlines())
     assert f"scripts/02_train.sbatch:{line}: no-such-entry has no entry: add one to facts/messages.yaml" in found
     assert any("printed-by-nobody is printed by no script" in each for each in found)
+
+
+def test_check_messages_of_causes(copy: Path) -> None:
+    known = [message for message in facts().messages.messages if message.id not in ("disk-full", "slurm-unreachable")]
+    messages = facts().messages.model_copy(update={"messages": known})
+    found = [str(problem) for problem in check_messages(copy, facts().model_copy(update={"messages": messages}))]
+    for name in ("disk-full", "slurm-unreachable"):
+        assert f"diffueraser_docs/facts/causes.yaml:1: {name} has no entry: add one to facts/messages.yaml" in found

@@ -1,18 +1,21 @@
 """verify-hub against the local Hub: what it finds right, what it finds wrong, and what it could not ask."""
 
+import io
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from diffueraser_docs.__main__ import main
 from diffueraser_docs.facts import FACTS, Facts, facts, load_facts
 from diffueraser_docs.macros import PageMacros
 from diffueraser_docs.schema.hub import Content, Repository
-from diffueraser_docs.verify_hub import HubResult, record, verify_hub
+from diffueraser_docs.verify_hub import HubResult, record, results_table, verify_hub
 from tests.hub import TOKEN, Hub
 
 POINTER = f"{facts().hub.pointer_line}\noid sha256:{'0' * 64}\nsize 12345\n"
@@ -182,11 +185,11 @@ def test_what_differs_loses_its_tick_and_what_could_not_be_asked_keeps_it(hub: H
     assert verified == {"code": False, "prompt-code": True, "weights": True, "dpo": True}
 
 
-def test_without_a_check_no_tick_is_shown() -> None:
+def test_without_a_check_no_date_is_shown() -> None:
     for language in ("en", "zh"):
         table = PageMacros(facts(), language, {}).repositories_table()
-        ticks = sum(repository.verified is not None for repository in facts().hub.repositories)
-        assert table.count("✅") == ticks
+        dates = sum(repository.verified is not None for repository in facts().hub.repositories)
+        assert len(re.findall(r"✅ \d{4}-", table)) == dates
 
 
 def test_the_command_prints_a_table_and_tells_the_outcomes_apart(
@@ -203,3 +206,10 @@ def test_the_command_prints_a_table_and_tells_the_outcomes_apart(
     monkeypatch.setitem(os.environ, "HF_TOKEN", "hf_unknownToken")
     assert main(["verify-hub"]) == 4
     assert capsys.readouterr().out.count("no access") == 4
+
+
+def test_results_table_brackets() -> None:
+    """Names on the Hub are no markup."""
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(results_table([HubResult("org/data", "differs", "no folder davis_[/x]")]))
+    assert "davis_[/x]" in console.export_text()

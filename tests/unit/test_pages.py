@@ -1,11 +1,12 @@
 """What pages tell a collaborator to write into config.env is read by the scripts without a complaint."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from diffueraser_docs.markdown import CodeBlock
-from diffueraser_docs.render import SCRIPTS
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from tests.cluster.pages import block_commands, code_spans, inline_commands, page_texts, settings_blocks
 from tests.unit.test_config_reader import TOKEN, read
 
@@ -51,6 +52,17 @@ def test_commands_settings_and_scripts_are_told_apart() -> None:
         "STAGE=1 sbatch 02_train.sbatch",
     ]
     assert len(code_spans(PAGE)) == 5
+
+
+@pytest.mark.parametrize("page", [*READMES.values(), "docs/en/index.md", "docs/zh/index.md"])
+def test_start_block_runs_as_pasted(tmp_path: Path, page: str) -> None:
+    commands = [command.text for command in block_commands(page_texts()[page], page)][:6]
+    place = commands[0].removeprefix("export PROJECT_HOME=")
+    assert commands[3:] == ["nano config.env", "bash setup_and_train.sbatch check", "sbatch setup_and_train.sbatch"]
+    code = "\n".join(commands[:3]).replace(place, str(tmp_path / "new" / "project")) + "\npwd; ls\n"
+    result = subprocess.run(["bash"], input=code, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    assert result.stdout.split() == [str(tmp_path / "new" / "project"), *sorted(SCRIPTS)]
 
 
 def test_the_readmes_show_the_scripts_and_no_settings_that_would_be_typed() -> None:

@@ -1,17 +1,21 @@
-"""What a script owes the person who is asked to run it: short functions, a readable first part, errors that say what to do."""
+"""What a script owes the person who is asked to trust it: its length, short functions, short lines, errors with ids."""
 
 import re
 
 import pytest
 
+from diffueraser_docs.check import ids_of
 from diffueraser_docs.render import ROOT, SCRIPTS
 
-BASH = [name for name in SCRIPTS if name.endswith(".sbatch")]
-# Lines up to the divider: what a collaborator reads.
-BUDGET = {"01_setup.sbatch": 220, "02_train.sbatch": 220, "setup_and_train.sbatch": 120}
-DIVIDER = "# === How each step above is done."
-# Not steps but a table: one line per kind of value, made from the facts.
-TABLES = {"declare_variables"}
+BASH = [name for name in SCRIPTS if name != "config.env"]
+# The design's budgets: lines of the whole file, and bytes of all five.
+BUDGET = {"config.env": 75, "common.sh": 300, "setup_and_train.sbatch": 420, "01_setup.sbatch": 320, "02_train.sbatch": 450}
+BUDGET_BYTES = 75_000
+# Where a budget is not met yet: what the file has now. It may shrink and never grow.
+OVER = {"common.sh": 430, "setup_and_train.sbatch": 460, "01_setup.sbatch": 593, "02_train.sbatch": 555}
+OVER_BYTES = 112_000
+WIDTH = 120
+FUNCTION_LINES = 25
 
 
 def text(name: str) -> str:
@@ -19,52 +23,47 @@ def text(name: str) -> str:
     return (ROOT / "scripts" / name).read_text()
 
 
-def functions(name: str) -> dict[str, list[str]]:
-    """The lines of each function, its own line and brace included."""
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_lines(name: str) -> None:
+    lines = len(text(name).splitlines())
+    assert lines <= max(BUDGET[name], OVER.get(name, 0)), f"{lines} lines; the budget is {BUDGET[name]}"
+
+
+def test_script_bytes() -> None:
+    size = sum(len(text(name).encode()) for name in SCRIPTS)
+    assert size <= max(BUDGET_BYTES, OVER_BYTES), f"{size} bytes; the budget is {BUDGET_BYTES}"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_width(name: str) -> None:
+    assert [line for line in text(name).splitlines() if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("name", BASH)
+def test_script_function_lines(name: str) -> None:
     found = re.findall(r"^([a-z_0-9]+)\(\) \{(.*?)^\}$", text(name), re.MULTILINE | re.DOTALL)
-    return {function: body.splitlines() for function, body in found}
+    assert {function: len(body.splitlines()) - 1 for function, body in found if len(body.splitlines()) - 1 > FUNCTION_LINES} == {}
 
 
 @pytest.mark.parametrize("name", BASH)
-def test_functions_are_short(name: str) -> None:
-    long = {function: len(body) + 1 for function, body in functions(name).items() if len(body) + 1 >= 25}
-    assert set(long) <= TABLES, f"25 lines or more: {long}"
+def test_script_no_divider(name: str) -> None:
+    assert "===" not in text(name)
+    assert "needs to be read" not in text(name)
 
 
-@pytest.mark.parametrize("name", BASH)
-def test_the_part_to_read_is_within_its_budget(name: str) -> None:
-    lines = text(name).splitlines()
-    assert lines.index(next(line for line in lines if line.startswith(DIVIDER))) <= BUDGET[name]
-    first = next(number for number, line in enumerate(lines) if line.startswith("# ") and not line.startswith("#SBATCH"))
-    assert first < 16, "a script opens with what it does"
-    assert text(name).index("main() {") < min(text(name).index(f"\n{f}() {{") for f in functions(name) if f != "main")
+@pytest.mark.parametrize("name", [name for name in BASH if name != "common.sh"])
+def test_script_main_first(name: str) -> None:
+    functions = re.findall(r"^([a-z_0-9]+)\(\) \{", text(name), re.MULTILINE)
+    assert functions[0] == "main"
+    assert "set -euo pipefail" in text(name)[: text(name).index("main() {")]
 
 
-def test_config_env_is_short() -> None:
-    assert len(text("config.env").splitlines()) <= 75
+@pytest.mark.parametrize("name", [name for name in BASH if name != "common.sh"])
+def test_script_sources_common_only(name: str) -> None:
+    assert re.findall(r"^\s*(?:source|\.) (\S+)", text(name), re.MULTILINE) == ["./common.sh"]
 
 
-@pytest.mark.parametrize("name", BASH)
-def test_each_error_says_what_happened_and_what_to_do(name: str) -> None:
-    calls = [line.strip() for line in text(name).splitlines() if re.search(r"(^|[\s|&])die \"", line) and "die() {" not in line]
-    assert calls
-    for call in calls:
-        words = re.search(r'die ((?:"(?:[^"\\]|\\.|"\$\([^)]*\)")*"\s*)+)', call)
-        assert words, call
-        quoted = call[call.index('die "') + 4 :]
-        assert re.match(r'".+?" ".+"', quoted), f"only one of the two is said: {call}"
-
-
-@pytest.mark.parametrize("name", BASH)
-def test_each_exception_for_shellcheck_is_for_one_line_and_says_why(name: str) -> None:
-    lines = text(name).splitlines()
-    for number, line in enumerate(lines):
-        if "shellcheck disable" in line:
-            assert number > lines.index("set -euo pipefail"), f"{name}:{number + 1} is for the whole file"
-            assert line.count("SC") == 1
-            assert lines[number - 1].strip().startswith("#"), f"{name}:{number + 1} does not say why"
-
-
-@pytest.mark.parametrize("name", BASH)
-def test_strict_mode_comes_before_the_first_function(name: str) -> None:
-    assert text(name).index("set -euo pipefail") < text(name).index("() {")
+def test_script_error_ids() -> None:
+    found = {id_ for name in BASH for id_ in ids_of(text(name))}
+    assert len(found) > 60
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id_) for id_ in found), found

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from diffueraser_docs.facts import facts
-from diffueraser_docs.render import SCRIPTS
+from diffueraser_docs.render import ROOT, SCRIPTS
 from diffueraser_docs.schema.base import VERSIONS, Version
 from diffueraser_docs.schema.project import TreeEntry
 from tests.trainer import code, repositories
@@ -27,7 +27,7 @@ def with_parents(paths: set[str]) -> set[str]:
 def left_by(version: Version) -> set[str]:
     """Everything below PROJECT_HOME after a run of a version."""
     data, hub = facts().project, facts().hub
-    found = {*SCRIPTS, data.logs, data.environments, f"{SCRIPTS[-1]}.log"}
+    found = {*SCRIPTS, data.logs, data.environments, "setup_and_train-1.log"}
     for repository in hub.repositories:
         found |= {f"{data.downloads}/{repository.name}/{name}" for name in HELD.get(repository.name, {})}
         for archive in repository.archives:
@@ -38,9 +38,7 @@ def left_by(version: Version) -> set[str]:
     found |= {f"{shared}/weights/{name}" for name in HELD[weights] if name.startswith("stable-diffusion")}
     upstream = set(code(prompt=False)) | set(code(prompt=version == "prompt"))
     found |= {f"{root}/{name}" for name in upstream}
-    found |= {
-        f"{root}/{file}.before-{each.name}" for each in facts().patches.patches for edit in each.edits for file in edit.files
-    }
+    found |= {f"{root}/train_DiffuEraser_stage{stage}.py.orig" for stage in (1, 2)}
     found |= {f"{root}/accelerate_config.yaml", *(f"{root}/{data.converted}/finetuned-stage{stage}" for stage in (1, 2))}
     for fixed in facts().training.fixed:
         if version in fixed.versions and fixed.flag != "resume_from_checkpoint":
@@ -57,3 +55,12 @@ def test_each_line_of_the_tree_is_held_or_made(entry: TreeEntry) -> None:
         pattern = entry.path.rstrip("/")
         depth = pattern.count("/")
         assert any(fnmatch(path, pattern) for path in LEFT[version] if path.count("/") == depth), f"{entry.path} in {version}"
+
+
+@pytest.mark.parametrize("page", ["docs/en/index.md", "docs/zh/index.md"])
+def test_tensorboard_records_are_named_where_they_are(page: str) -> None:
+    """Accelerate puts the folder of records below the one of checkpoints."""
+    values = {fixed.flag: fixed for fixed in facts().training.fixed}
+    for stage in ("stage1", "stage2"):
+        place = f"{getattr(values['output_dir'], stage)}/{getattr(values['logging_dir'], stage)}"
+        assert place in (ROOT / page).read_text(encoding="utf-8")
