@@ -96,7 +96,7 @@ die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is
         fi
         cause=$(telling_line "$1")
     done
-    ((${#cause} <= 300)) || cause="${cause:0:150} … ${cause: -150}"
+    ((${#cause} <= 300)) || cause="${cause:0:150} ... ${cause: -150}"
     die "$id" "$3${cause:+: ${cause%.}}." "$fix See $1."
 }
 
