@@ -27,4 +27,6 @@ def run_bash(code: str, folder: Path, *arguments: str, script: str = "common.sh"
     copy_scripts(folder)
     given = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **env}
     command = ["bash", "-c", f"set -euo pipefail; source ./{script}\n{code}", "/dev/null", *arguments]
-    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, errors="replace", check=False, timeout=120)
+    return subprocess.run(
+        command, cwd=folder, env=given, capture_output=True, text=True, errors="replace", check=False, timeout=120
+    )
