@@ -20,15 +20,13 @@ from tests.cluster.project import Project
 # What can begin a command in running text; a placeholder makes it an example of one.
 INLINE = re.compile(
     r"([A-Z][A-Z0-9_]*=\S* )*((sbatch|bash) (-\S+ )*\S+\.(sbatch|sh)( \S+)*"
-    r"|(cat|cd|chmod|cp|hf|git|ls|make|mkdir|nano|pip|python|scancel|scontrol|sed|sinfo|squeue|tail|tensorboard) \S.*)"
+    r"|(cat|cd|chmod|cp|hf|git|ls|make|mkdir|nano|python|scancel|sed|sinfo|squeue|tail|tensorboard) \S.*|(pip|scontrol) \S+ \S.*)"
 )
 # A block of nothing but settings goes into config.env.
 SETTINGS = re.compile(r"(#.*\n|\s*\n|[A-Z][A-Z0-9_]*=(\"[^\"]*\"|\S*)[ \t]*(#.*)?\n)+")
 SHELL = {"bash", "sh", "shell"}
 """Languages of the code blocks that are typed."""
 PLACEHOLDER = re.compile(r"…|<[a-zA-Z-]+>|\bNAME\b")
-
-SHELL = {"bash", "sh", "shell"}
 
 
 @dataclass(frozen=True)
@@ -105,20 +103,16 @@ def code_spans(text: str) -> list[tuple[int, str]]:
 class Shell:
     """One bash in which a page's commands are typed one after the other, as a collaborator does."""
 
-    def __init__(self, project: Project, **env: str) -> None:
-        self.project = project
+    def __init__(self, project: Project, start: Path, **env: str) -> None:
+        self.start = start
         self.env = {**project.lab.env, **project.env, **env}
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            ["bash"], cwd=self._start(), env=self.env, text=True, bufsize=1,
+            ["bash"], cwd=self.start, env=self.env, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         return self
-
-    def _start(self) -> Path:
-        """A collaborator who reads on is in the project's folder; before there is one, beside it."""
-        return self.project.folder if self.project.folder.is_dir() else self.project.folder.parent
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self.process.stdin is not None

@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import code_blocks
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from tests.cluster.pages import Command, Shell
 from tests.cluster.project import Project
 
+# The folder that stands in the pages for the collaborator's own.
+SHOWN = str(next(v.shown for v in facts().configuration.variables if v.name == "PROJECT_HOME"))
 # What no test can type, and what is done in its place. tests/cluster/test_readme_commands.py counts them.
 NOT_TYPED = {
     "nano config.env": "an editor waits for a person: the test makes the two edits",
@@ -74,9 +77,10 @@ def copy_from_readme(project: Project, readme: str) -> None:
 
 
 def walk(project: Project, commands: Sequence[Command], version: str, readme: str) -> list[Step]:
-    """Type the commands in one shell; the files are copied as soon as their folder is there."""
+    """Type the commands in one shell: a start block in a copy of the repository, others in the project's folder."""
     steps = []
-    with Shell(project, PROJECT_HOME=str(project.folder)) as shell:
+    start = ROOT if commands[0].text.startswith("export PROJECT_HOME=") else project.folder
+    with Shell(project, start, PROJECT_HOME=str(project.folder)) as shell:
         for command in commands:
             if project.folder.is_dir() and not (project.folder / "config.env").exists():
                 copy_from_readme(project, readme)
@@ -95,6 +99,6 @@ def typed(project: Project, shell: Shell, command: Command) -> Step:
         if re.search(pattern, command.text):
             before(project)
     known = set(project.lab.jobs())
-    status, printed = shell.type(command.text)
+    status, printed = shell.type(command.text.replace(SHOWN, str(project.folder)))
     states = project.lab.wait_all(500)
     return Step(command, status, printed, {job: state for job, state in states.items() if job not in known})
