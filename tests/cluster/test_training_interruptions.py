@@ -62,7 +62,7 @@ def test_interruptions_time_limit(project: Project, undisturbed: Undisturbed, ho
     hold.at(IN_STAGE_1)
     job = submit(project, "--time=30", "--signal=B:USR1@60", STAGE="1", **hold.env)
     hold.wait()
-    ran = project.lab.run(["squeue", "--noheader", f"--jobs={job}", "--format=%M"], project.folder).strip()
+    ran = project.lab.run(["squeue", "--noheader", f"--jobs={job}", "--format=%M"], project.folder).stdout.strip()
     minutes = 2 + int(ran.split(":")[-2])
     project.lab.run(["scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}"], project.folder)
     is_requeued(project.lab, job)
