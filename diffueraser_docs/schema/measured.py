@@ -58,6 +58,8 @@ class Saving(Model):
 
     checkpoint_gb: float
     save_seconds: float
+    start_seconds: float
+    """From the start of the trainer to the first step."""
     load_seconds: float
     convert_seconds: float
     converted_gib: tuple[float, float]
@@ -67,6 +69,17 @@ class Saving(Model):
     def disk_gigabytes(self, checkpoints: int) -> float:
         """GB of so many checkpoints and the converted weights."""
         return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * GIB
+
+
+class TwoGpus(Model):
+    """What training on two GPUs showed, gradient checkpointing off."""
+
+    gib: float
+    speedup: float
+    """Clips per second against one GPU."""
+    validation: float | None = None
+    resumed: float | None = None
+    """GiB during validation at the first start, and after a resume."""
 
 
 class Measured(Model):
@@ -84,6 +97,7 @@ class Measured(Model):
     """Weight, gradient and Adam's two states, by the value of use_8bit_adam."""
     validation_peak: dict[Stage, float]
     """GiB that nvidia-smi showed during validation, gradient checkpointing off."""
+    two_gpus: dict[Stage, TwoGpus]
     resolution: int
     settings: list[Setting]
     cached_fp16_steps_per_second: float

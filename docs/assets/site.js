@@ -8,6 +8,12 @@
     if (code) button.setAttribute("data-clipboard-text", code.textContent);
   }, true);
 
+  // The language switch leads to the same place of the page.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.(".md-select__link");
+    if (link) link.hash = location.hash;
+  }, true);
+
   // The theme's search opens as a dialog without a name.
   document.querySelector(".md-search")?.setAttribute("aria-label", document.querySelector(".md-search__input")?.placeholder ?? "");
 

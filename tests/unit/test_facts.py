@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from diffueraser_docs.check import check_messages
 from diffueraser_docs.facts import FACTS, FactError, Facts, facts, load_facts
-from diffueraser_docs.mkdocs_hook import PAGES
+from diffueraser_docs.macros import page_templates
 from diffueraser_docs.render import ROOT, render_all
 from diffueraser_docs.schema.base import LANGUAGES, Text
 from diffueraser_docs.schema.hub import Verified
@@ -165,7 +165,7 @@ def test_facts_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for language in LANGUAGES:
         names = SiteMacros(data, language, texts).names()
         for page in (ROOT / "docs" / language).glob("*.md"):
-            PAGES.from_string(page.read_text()).render(names)
+            page_templates().from_string(page.read_text()).render(names)
     monkeypatch.setattr(sys.modules["diffueraser_docs.verify_hub"], "HfApi", FakeHub)
     verify_hub(None, data=data)
     check_messages(ROOT, data)

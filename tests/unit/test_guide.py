@@ -27,7 +27,7 @@ def test_the_scripts_accept_each_recipe(tmp_path: Path, recipe: Recipe, version:
         assert values[name] == (value, str(text.split("\n").index(f"{name}={value}") + 1))
 
 
-@pytest.mark.parametrize("words", ["4 × 24 GB", "8 × 80 GB", "12 hours", "out of memory", "quick trial"])
+@pytest.mark.parametrize("words", ["4 × 24 GB", "8 × 80 GB", "12 hours", "out of memory", "mirrors"])
 def test_the_questions_that_people_ask_have_a_recipe(words: str) -> None:
     assert any(words in recipe.title.en for recipe in RECIPES)
 
@@ -58,7 +58,8 @@ def test_the_diagram_puts_side_by_side_what_begins_together() -> None:
     rows = [[step.id for step in row] for row in flow_rows(facts().project.flow)]
     assert any(len(row) == 2 and row[1] == "dpo" for row in rows), "DPO-dataset stands beside the main line"
     assert rows[0] == ["config"]
-    assert rows[-1] == ["weights"]
+    assert rows[-1] == ["train", "dpo"]
+    assert facts().project.flow[-1].parts[-1].id == "weights"
 
 
 def test_chinese_lines_are_joined_and_others_are_not() -> None:
@@ -72,4 +73,4 @@ def test_pages_of_figures_name_the_machine_and_what_was_not_measured() -> None:
         assert "measured.machine" in page
         assert "texts(measured.caveats)" in page
     assert "H100" in facts().measured.machine.en
-    assert any("several GPUs" in caveat.en for caveat in facts().measured.caveats)
+    assert any("more than two GPUs" in caveat.en for caveat in facts().measured.caveats)

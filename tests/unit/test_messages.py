@@ -61,7 +61,7 @@ def test_messages_name_only_variables_that_exist() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_messages_table_names_ids(language: str) -> None:
-    table = PageMacros(facts(), language, {}).messages_table()
+    table = PageMacros(facts(), language, {}).names()["messages_table"]()
     common = [message.id for message in MESSAGES if message.common]
     assert re.findall(r"^\| \[?`([a-z0-9-]+)`", table, re.MULTILINE) == common
     assert len(common) >= 5
