@@ -22,14 +22,13 @@ class Mark:
     """A measured point."""
 
     kind: str
-    """on, off (gradient checkpointing), batch, upstream, validation, oom."""
+    """on, off (gradient checkpointing), batch, upstream, validation, oom; of the chart of lost time, the stage."""
     x: float
     y: float
     label: str
-    below: bool = False
-    """The label is below the point."""
+    side: str
+    """Where the label is: above, below, left or right."""
     hollow: bool = False
-    setting: Setting | None = None
 
 
 @dataclass
@@ -76,19 +75,22 @@ def stage_chart(data: Facts, stage: Stage) -> list[Panel]:
     speed = Panel("steps_per_second", "nframes", ticks, [(steps(n), f"{n:g}") for n in (0, 0.5, 1, 1.5, 2)])
     lost = 0
     for each in sorted(settings, key=lambda s: s.nframes):
-        kind, below, place = kind_of(each), each.checkpointing, x(each.nframes)
+        kind, place = kind_of(each), x(each.nframes)
         if each.memory is None:
-            memory.marks.append(Mark(kind, place + 22 * lost, gib(86), f"{each.batch}", setting=each))
+            memory.marks.append(Mark(kind, place + 48 * lost, gib(86), f"{each.batch}", "above"))
             lost += 1
             continue
         assert each.steps_per_second is not None
         points = ((memory, gib(each.used), f"{each.used}"), (speed, steps(each.steps_per_second), f"{each.steps_per_second:.2f}"))
         for panel, y, label in points:
-            panel.marks.append(Mark(kind, place, y, label, below, hollow=each.cached, setting=each))
+            if kind == "upstream" and panel is memory:
+                continue  # memory is that of the patched code
+            side = "right" if kind == "batch" else "below" if kind != "off" else "left" if panel is memory else "above"
+            panel.marks.append(Mark(kind, place, y, label, side, each.cached))
             if kind in ("on", "off"):
                 panel.lines.setdefault(kind, []).append((place, y))
     if (peak := measured.validation_peak.get(stage)) is not None:
-        memory.marks.append(Mark("validation", x(usual), gib(peak), f"{peak}"))
+        memory.marks.append(Mark("validation", x(usual), gib(peak), f"{peak}", "right"))
     return [memory, speed]
 
 
@@ -117,6 +119,6 @@ def lost_time_chart(data: Facts) -> LostTime:
             training = interval / 1000 * data.training.seconds_per_1000_steps[stage]
             cells.append((average, most, 100 * data.measured.saving[stage].save_seconds / training))
             panel.lines.setdefault(stage, []).append((x(interval), y(average)))
-            panel.marks.append(Mark(stage, x(interval), y(average), f"{average:.0f}", below=stage == "stage1"))
+            panel.marks.append(Mark(stage, x(interval), y(average), f"{average:.0f}", "below" if stage == "stage1" else "left"))
         rows.append((interval, cells))
     return LostTime(panel, rows)

@@ -70,7 +70,8 @@ class SiteMacros(PageMacros):
         """Memory and speed of the measured settings of a stage: a chart, and the figures as a table."""
         settings = [setting for setting in self._facts.measured.settings if setting.stage == stage]
         panels = stage_chart(self._facts, stage)
-        kinds = {mark.kind for panel in panels for mark in panel.marks} | {"cached"}
+        marks = [mark for panel in panels for mark in panel.marks]
+        kinds = {mark.kind for mark in marks} | {"cached" for mark in marks if mark.hollow}
         shown = settings if table else []
         return self._html("figure.html", stage=stage, panels=panels, kinds=kinds, settings=shown, label=self._label)
 
