@@ -16,6 +16,8 @@ from .schema.project import FlowStep
 from .tree import draw_tree
 
 TEMPLATES = Path(__file__).parent / "templates"
+ARCHIVE = "scripts.tar.gz"
+"""All scripts in one file, offered by the site."""
 LINK = re.compile(r"\[([^]]*)\]\(([\w-]*)(?:\.md)?(#[\w-]+)?\)")
 NAMES = ("script", "folded_script", "example", "number", "page", "training_hours", "flow_chart", "directory_tree")
 """The methods that READMEs and pages may call, beside the macros of ``parts.md``."""
@@ -74,6 +76,7 @@ class PageMacros:
             "script_names": list(self._scripts),
             "language": self._language,
             "site_url": self._site,
+            "archive": ARCHIVE,
         }
 
     def names(self) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
 from diffueraser_docs.facts import facts
-from diffueraser_docs.macros import page_templates
+from diffueraser_docs.macros import ARCHIVE, page_templates
 from diffueraser_docs.markdown import join_chinese_lines
 from diffueraser_docs.render import ROOT, SCRIPTS
 from diffueraser_docs.site import SiteMacros
 
-ARCHIVE = "scripts.tar.gz"
 INDEX = Path("search", "search_index.json")
 
 

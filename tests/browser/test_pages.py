@@ -83,6 +83,7 @@ def test_scripts_are_copied_and_downloaded_byte_for_byte(desktop: Watched, name:
     wanted = (ROOT / "scripts" / name).read_bytes()
     heading = page.locator(f"h2[id='{name.replace('.', '-')}']")
     block = heading.locator("xpath=following::div[contains(@class, 'highlight')][1]")
+    heading.locator("xpath=following::summary[1]").click()
     block.locator("button[data-clipboard-target]").first.click()
     page.wait_for_function("async () => (await navigator.clipboard.readText()).length > 0")
     assert page.evaluate("navigator.clipboard.readText()").encode() == wanted
