@@ -15,9 +15,10 @@ WORDS = Path(__file__).with_name("faults.yaml")
 WRITTEN_BY = "<!-- Written by `make reliability`. Do not edit. -->"
 RUN = {"en": "Run of {date} on {cores} cores.", "zh": "{date} 在 {cores} 核机器上运行。"}
 RESULT = {
-    "en": "**{cases} cases of {rows} faults**: in {survived} the run finished by itself, in {fixed} it ended with a clear error and "
-    "finished once that was fixed, in {refused} a clear error came before anything was started.",
-    "zh": "**{rows} 种故障、{cases} 个用例**：{survived} 个自动恢复并完成，{fixed} 个给出明确报错、修正后完成，{refused} 个在开始任何工作之前就给出明确报错。",
+    "en": "**{cases} cases of {rows} faults**: in {survived} the run finished by itself, in {fixed} it ended with a clear error "
+    "and finished once that was fixed, in {refused} a clear error came before anything was started.",
+    "zh": "**{rows} 种故障、{cases} 个用例**：{survived} 个自动恢复并完成，{fixed} 个给出明确报错、修正后完成，"
+    "{refused} 个在开始任何工作之前就给出明确报错。",
 }
 
 

@@ -104,6 +104,21 @@ def test_the_language_switch_works_by_mouse(desktop: Watched) -> None:
         assert page.locator("html").get_attribute("lang") == language
 
 
+def test_the_language_switch_keeps_the_place(desktop: Watched) -> None:
+    page = desktop.open(address("index", "en") + "#cluster")
+    page.locator(".md-header .md-select button").hover()
+    page.get_by_role("link", name="简体中文").click()
+    page.wait_for_url(desktop.origin + address("index", "zh") + "#cluster")
+
+
+def test_a_page_that_is_not_there_leads_on_in_both_languages(desktop: Watched, site_folder: Path) -> None:
+    page = desktop.open("/404.html")
+    links = page.evaluate("() => [...document.links].map(a => [a.closest('[lang]').lang, new URL(a.href).pathname])")
+    assert {language for language, _ in links} == set(LANGUAGES)
+    for _, path in links:
+        assert (site_folder / path.lstrip("/") / "index.html").is_file(), path
+
+
 SEARCHES = [
     ("zh", "权重在哪里", "/zh/#weights"),
     ("zh", "显存不足", "/zh/training-parameters/#out-of-memory"),
@@ -112,6 +127,9 @@ SEARCHES = [
     ("en", "rejects the token", "/troubleshooting/#hub-token-rejected"),
     ("en", "DependencyNeverSatisfied", "/troubleshooting/#pending-never"),
     ("en", "nframes", "/training-parameters/#nframes"),
+    ("zh", "断点续训", "/zh/how-it-works/#interruptions"),
+    ("zh", "国内镜像", "/zh/#cluster"),
+    ("en", "sinfo", "/#cluster"),
 ]  # fmt: skip
 
 
@@ -127,6 +145,7 @@ def test_search_finds_the_place(desktop: Watched, language: str, words: str, pla
     page.wait_for_timeout(300)
     found: list[str] = page.evaluate("() => [...document.querySelectorAll('.md-search-result__item a')].map(a => a.href)")
     assert any(urlsplit(link).path + "#" + urlsplit(link).fragment == place for link in found), found[:12]
+    assert all(urlsplit(link).path.startswith("/zh/") == (language == "zh") for link in found), "one language each"
 
 
 def test_light_and_dark_can_be_chosen_and_are_remembered(desktop: Watched) -> None:
