@@ -189,9 +189,10 @@ class ScriptMacros:
         return "\n".join(line.replace("( ", "(") for line in lines)
 
     def memory_needs(self) -> str:
-        """GiB without gradient checkpointing: constant, per frame, several GPUs, validation."""
+        """GiB: constant and per frame without gradient checkpointing, the same with it, several GPUs, validation."""
         needs = self.facts.training.memory.values()
-        return " ".join(f"'{need.constant} {need.per_frame} {need.several_gpus} {need.validation}'" for need in needs)
+        rows = ((*need.checkpointing_off, *need.checkpointing_on, need.several_gpus, need.validation) for need in needs)
+        return " ".join(f"'{' '.join(map(str, row))}'" for row in rows)
 
     def worker_counts(self) -> str:
         """Most data-loader workers a GPU that help each stage."""

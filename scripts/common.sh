@@ -74,20 +74,22 @@ on_exit() { # ends what this script started; no failure is without an ERROR line
 
 # What tools print when they fail: id, pattern of the telling line, fix. The first row that matches decides.
 CAUSES=(
+    shared-memory '[Bb]us error|/dev/shm|</torch_|shared memory'
+    '/dev/shm is full: lower STAGE1_DATALOADER_NUM_WORKERS and that of stage 2.'
     disk-quota 'Disk quota exceeded|Errno 122|quota exceeded'
     'Your quota of bytes or files is used up: free some, and submit again.'
     disk-full
     'No space left on device|Errno 28|Wrote only [0-9]+ of|curl: \(23\)|PytorchStreamWriter failed|file write failed'
     'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
-    gpu-memory 'CUDA out of memory|OutOfMemoryError' 'See "Out of memory" in the training guide.'
-    shared-memory '[Bb]us error|/dev/shm|insufficient shared memory'
-    '/dev/shm is full: lower STAGE1_DATALOADER_NUM_WORKERS and that of stage 2.'
+    gpu-memory 'out of memory$|(CUDA|HIP) out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC'
+    'See "Out of memory" in the training guide.'
     nccl-network 'socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
     'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
     'A rank or the network stopped: see the page on several nodes.'
-    host-memory 'oom_kill|oom-kill|OOM Killed|Out Of Memory|exitcode *: -9|Signal 9 |SIGKILL'
+    host-memory
+    'oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory handler|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
     'Most often main memory is used up: raise MEM_PER_GPU, or lower the loader workers.'
     certificate 'CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed|SSL certificate|UnknownIssuer|curl: \(60\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
@@ -370,8 +372,8 @@ define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands f
 define 'hf_[A-Za-z0-9]{8,}' 'a Hugging Face token that begins with hf_' HF_TOKEN=
 define 'non-prompt|prompt' '' TRAIN_VERSION=non-prompt
 define '/[A-Za-z0-9._/+@,=-]*' 'an absolute path of letters, digits and ._/+@,=-' PROJECT_HOME=
-define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no STAGE2_KEEP=no --scale_lr= --use_8bit_adam= \
-    --enable_xformers_memory_efficient_attention= --set_grads_to_none= --allow_tf32=
+define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no VALIDATE_AT_START=no STAGE2_KEEP=no --scale_lr= \
+    --use_8bit_adam= --enable_xformers_memory_efficient_attention= --set_grads_to_none=yes --allow_tf32=
 define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'a partition, several with commas, or none' CPU_PARTITION=compute \
     GPU_PARTITION=gpu
 define '[1-9]|[1-5][0-9]|6[0-4]' 'a whole number from 1 to 64' NUM_GPUS=8 NUM_NODES=1
@@ -400,8 +402,10 @@ define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository
     UPLOAD_REPO=
 define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
 define 'all|1|2|convert' '' STAGE=all
-define '((epoch-length|stop-at-last-step|final-checkpoint|trackers|stage1-ending|no-waste|batch-size)( |$))+' \
-    'patches: epoch-length, stop-at-last-step, final-checkpoint, trackers, stage1-ending, no-waste, batch-size' \
+define 'auto|yes|no' '' COMPILE_VAE=no --gradient_checkpointing=auto
+define \
+    '((epoch-length|stop-at-last-step|final-checkpoint|trackers|stage1-ending|no-waste|batch-size|fused-adamw|data-loader|validation-memory|validation-at-start|compile-vae)( |$))+' \
+    'patches: epoch-length, stop-at-last-step, final-checkpoint, trackers, stage1-ending, no-waste, batch-size, fused-adamw, data-loader, validation-memory, validation-at-start, compile-vae' \
     SKIP_PATCHES=
 define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with --, without quotes' \
     STAGE1_EXTRA_ARGS= STAGE2_EXTRA_ARGS=
@@ -413,7 +417,6 @@ define 'no|fp16|bf16' '' --mixed_precision='fp16|bf16'
 define '0|[1-9][0-9]{0,8}' 'a whole number from 0' --seed= --lr_warmup_steps=
 define 'auto|[0-9]|[1-5][0-9]|6[0-4]' 'auto or a whole number from 0 to 64' --dataloader_num_workers=auto
 define 'linear|cosine|cosine_with_restarts|polynomial|constant|constant_with_warmup' '' --lr_scheduler=
-define 'auto|yes|no' '' --gradient_checkpointing=auto
 define '[2-9]|[1-9][0-9]{1,3}' 'a whole number from 2' --checkpoints_total_limit=3
 define '\[[^$`;&|<>"]*\]' 'a Python list such as ['\''a'\'','\''b'\''] or []' \
     --validation_image='['\''dataset/DAVIS/JPEGImages/480p/bear'\'','\''dataset/DAVIS/JPEGImages/480p/boat'\'']' \

@@ -78,8 +78,7 @@ class TwoGpus(Model):
     speedup: float
     """Clips per second against one GPU."""
     validation: float | None = None
-    resumed: float | None = None
-    """GiB during validation at the first start, and after a resume."""
+    """GiB during validation at the first start."""
 
 
 class Measured(Model):
@@ -98,6 +97,11 @@ class Measured(Model):
     validation_peak: dict[Stage, float]
     """GiB that nvidia-smi showed during validation, gradient checkpointing off."""
     two_gpus: dict[Stage, TwoGpus]
+    validation_after_resume: float
+    levers: dict[str, dict[Stage, str]]
+    """How many times as fast a stage is with one change."""
+    grads_to_none_gib: dict[Stage, float]
+    several_gpus_gib: dict[Stage, float]
     resolution: int
     settings: list[Setting]
     cached_fp16_steps_per_second: float

@@ -51,11 +51,11 @@ class FixedFlag(Model):
 
 
 class MemoryNeed(Model):
-    """GPU memory in GiB without gradient checkpointing, as nvidia-smi shows it."""
+    """GPU memory in GiB, as nvidia-smi shows it."""
 
-    constant: float
-    per_frame: float
-    """For each frame of each clip of a batch."""
+    checkpointing_off: tuple[float, float]
+    """A constant part, and for each frame of each clip of a batch."""
+    checkpointing_on: tuple[float, float]
     several_gpus: float
     """What DDP adds."""
     validation: float
@@ -68,7 +68,7 @@ class Training(Model):
     parameters: list[Parameter]
     fixed: list[FixedFlag]
     memory: dict[Stage, MemoryNeed]
-    """GPU memory that a stage needs without gradient checkpointing."""
+    """GPU memory that a stage needs."""
     seconds_per_1000_steps: dict[Stage, int]
     """With the defaults, on one H100."""
     useful_workers: dict[Stage, int]

@@ -22,7 +22,7 @@
     const need = facts.memory[stage];
     const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
     const several = Number(valueOf(values, "NUM_GPUS")) * Number(valueOf(values, "NUM_NODES")) > 1;
-    return Math.floor(need.constant + need.per_frame * Number(of("nframes")) * Number(of("train_batch_size"))
+    return Math.floor(need.checkpointing_off[0] + need.checkpointing_off[1] * Number(of("nframes")) * Number(of("train_batch_size"))
       + (several ? need.several_gpus : 0) + (of("validation_image") === "[]" ? 0 : need.validation) + 1);
   };
 

@@ -23,7 +23,10 @@ class FinetuneDataset:
             if not os.path.isdir(root):
                 print(f"{root} not found, skipping {name}")
                 continue
-            self.clips += [os.path.join(root, clip) for clip in sorted(os.listdir(root))]
+            clips = [os.path.join(root, clip) for clip in sorted(os.listdir(root))]
+            print(f"  {name}: {len(clips)} videos")
+            self.clips += clips
+        print(f"FinetuneDataset: total {len(self.clips)} videos")
 
     def __len__(self):
         return len(self.clips)
