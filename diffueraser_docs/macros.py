@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .estimates import training_hours
 from .facts import Facts
-from .schema.base import STAGES, Text
+from .schema.base import Text
 from .schema.hub import Content, size_text
 from .schema.project import FlowStep
 from .tree import draw_tree
@@ -109,15 +110,8 @@ class PageMacros:
         return f"{count}`{content.path}`" + (extra if parts else "")
 
     def training_hours(self) -> int:
-        """Hours of both stages with the defaults at the speed that was measured, with saving, validation and conversion."""
-        seconds = 0.0
-        for stage in STAGES:
-            names = ("max_train_steps", "checkpointing_steps", "validation_steps")
-            steps, every, validations = (int(self._facts.training.parameter(name).default(stage, "non-prompt")) for name in names)
-            saving = self._facts.measured.saving[stage]
-            seconds += steps / 1000 * self._facts.training.seconds_per_1000_steps[stage] + saving.convert_seconds
-            seconds += steps / every * saving.save_seconds + (1 + steps / validations) * saving.validation_seconds
-        return round(seconds / 3600)
+        """Hours of both stages with the defaults."""
+        return training_hours(self._facts)
 
     def example(self, name: str) -> str:
         """What config.env shows for a variable."""

@@ -1,9 +1,8 @@
 """Macros that only the site has: diagram, figures, recipes, messages and the config.env builder."""
 
-import json
-import re
 from typing import Any
 
+from .builder import form, script_element
 from .facts import FACTS
 from .figures import lost_time_chart, stage_chart
 from .macros import PageMacros, page_templates
@@ -16,12 +15,6 @@ GENERATED = FACTS.parent.parent / "docs" / "generated"
 """Parts of pages that `make bench` and `make reliability` write."""
 SITE_NAMES = ("flow_diagram", "figure", "lost_time_figure", "recipe", "messages", "builder", "builder_facts", "generated")
 """The methods that pages of the site may call, beside those of READMEs."""
-CHOICES = re.compile(r"[A-Za-z0-9_-]+(?:\|[A-Za-z0-9_-]+)+")
-
-
-def choices_of(pattern: str) -> list[str]:
-    """The values of a pattern that is nothing but alternatives; empty for any other."""
-    return pattern.split("|") if CHOICES.fullmatch(pattern) else []
 
 
 def flow_rows(flow: list[FlowStep]) -> list[list[FlowStep]]:
@@ -97,57 +90,8 @@ class SiteMacros(PageMacros):
 
     def builder(self) -> str:
         """The config.env builder: a form, and the facts that its script reads."""
-        kinds = self._facts.configuration.kinds
-        return self._html(
-            "builder.html",
-            groups=self._facts.configuration.groups,
-            variables=self._facts.configuration.variables,
-            parameters=self._facts.training.parameters,
-            recipes=self._facts.guide.recipes,
-            gpu_sizes=self._facts.measured.gpu_sizes,
-            choices_of=lambda kind: choices_of(kinds[kind].pattern),
-            data=self.builder_facts(),
-        )
+        return self._html("builder.html", **form(self._facts, self._say))
 
     def builder_facts(self) -> str:
         """The facts of which the page's script makes estimates."""
-        data = json.dumps(self._builder_data(), ensure_ascii=False).replace("<", "\\u003c")
-        return f'<script type="application/json" id="builder-facts">{data}</script>'
-
-    def _builder_data(self) -> dict[str, Any]:
-        data = self._facts
-        fields: list[dict[str, Any]] = []
-        for v in data.configuration.variables:
-            fields.append({"name": v.name, "group": v.group, "kind": v.kind, "default": v.default, "training": ""})
-        for p in data.training.parameters:
-            for stage in STAGES:
-                default = {version: p.default(stage, version) for version in ("non-prompt", "prompt")}
-                name = f"{stage.upper()}_{p.variable}"
-                fields.append(
-                    {"name": name, "group": "training", "kind": p.kind, "default": default, "training": p.trainer_default}
-                )
-        measured = data.measured
-        return {
-            "fields": fields,
-            "kinds": {name: {"pattern": k.pattern, "words": self._say(k.words)} for name, k in data.configuration.kinds.items()},
-            "groups": {**{g.name: self._say(g.title) for g in data.configuration.groups}, "training": self._word("training")},
-            "recipes": {r.name: {"values": r.values(), "gpu": r.gpu_gib} for r in data.guide.recipes},
-            "disk": {
-                "downloads": data.hub.download_gigabytes(),
-                "dpo": data.hub.by_role("dpo").size_bytes / 1e9,
-                "environment": data.project.environment_gb,
-                "unpacked": data.hub.unpacked,
-                "training": {stage: measured.saving[stage].disk_gigabytes(0) for stage in STAGES},
-            },
-            "measured": {
-                "gpu_gib": measured.gpu_gib,
-                "resolution": measured.resolution,
-                "validation_peak": measured.validation_peak,
-                "settings": [setting.model_dump() for setting in measured.settings],
-                "saving": {stage: measured.saving[stage].model_dump() for stage in STAGES},
-            },
-            "state": {stage: {bits: measured.state_gib(stage, bits) for bits in ("no", "yes")} for stage in STAGES},
-            "gradients": {stage: measured.gradients_gib(stage) for stage in STAGES},
-            "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},
-            "words": {name: self._say(text) for name, text in data.words.words.items() if "{{" not in text.en},
-        }
+        return script_element(self._facts, self._say)
