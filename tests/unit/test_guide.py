@@ -65,6 +65,8 @@ def test_the_diagram_puts_side_by_side_what_begins_together() -> None:
 
 def test_chinese_lines_are_joined_and_others_are_not() -> None:
     assert join_chinese_lines("中文，\n换行") == "中文，换行"
+    assert join_chinese_lines("- 中文；\n  换行，\n`word`") == "- 中文；换行，`word`"
+    assert join_chinese_lines("```bash\n# 中文。\nword\n```") == "```bash\n# 中文。\nword\n```"
     assert join_chinese_lines("中文\n\n换段\n- 项\nword\n中") == "中文\n\n换段\n- 项\nword\n中"
 
 
