@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .estimates import training_hours
 from .facts import Facts
-from .schema.base import STAGES, Text
+from .schema.base import Text
 from .schema.hub import Content, size_text
 from .schema.project import FlowStep
 from .tree import draw_tree

@@ -1,7 +1,5 @@
 """Macros that only the site has: diagram, figures, recipes, messages and the config.env builder."""
 
-import json
-import re
 from typing import Any
 
 from .builder import form, script_element

@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
 import pytest
-from playwright.sync_api import Page
 
 from diffueraser_docs.render import ROOT, SCRIPTS
 from tests.browser import LANGUAGES, address, page_names

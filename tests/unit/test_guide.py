@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from diffueraser_docs.builder import choices_of
 from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import join_chinese_lines
 from diffueraser_docs.render import ROOT
 from diffueraser_docs.schema.base import LANGUAGES
 from diffueraser_docs.schema.guide import Recipe
-from diffueraser_docs.site import choices_of, flow_rows
+from diffueraser_docs.site import flow_rows
 from tests.unit.test_config_reader import TOKEN, read
 
 RECIPES = facts().guide.recipes
