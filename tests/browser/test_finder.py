@@ -1,4 +1,4 @@
-"""Troubleshooting's finder: a pasted line of Slurm, the trainer or a tool leads to the entry that explains it, as the first hit."""
+"""The finder of the page Troubleshooting: a pasted line leads to the entry that explains it, as the first hit."""
 
 import re
 
@@ -50,15 +50,15 @@ REPORTED = {
     "sbatch: fatal: Could not establish a configuration source": "slurm-config",  # one_policy_to_run_them_all#5
     "sbatch: error: Batch job submission failed: Unspecified error": "slurm-rule",  # mlr-org/batchtools#232
     "sbatch: error: Batch job submission failed: More processors requested than permitted": "slurm-node-count",  # ELI5#18
-    "srun: error: Unable to create step for job 25393: Invalid generic resource (gres) specification": "slurm-gres",  # submitit#1726
+    "srun: error: Unable to create step for job 2: Invalid generic resource (gres) specification": "slurm-gres",  # submitit#1726
     "slurmstepd: error: execve(): /tmp/slurmd/job29/slurm_script: No such file or directory": "ended-folder",  # ArjunaUsers#21
     "(MaxGRESPerAccount)": "pending-qos",  # Slurm's list of job reason codes
     "(PartitionNodeLimit)": "pending-partition-limit",  # VSC wiki, job reason codes
     "Watchdog caught collective operation timeout: WorkNCCL(SeqNum=128, OpType=BROADCAST)": "nccl-timeout",  # peft#220
     "[E ProcessGroupNCCL.cpp:325] Some NCCL operations have failed or timed out.": "nccl-timeout",  # accelerate#157
-    "init.cc:795 NCCL WARN Duplicate GPU detected : rank 6 and rank 4 both on CUDA device 31000": "nccl-duplicate",  # accelerate#2246
+    "init.cc:795 NCCL WARN Duplicate GPU detected : rank 6 and rank 4 both on CUDA": "nccl-duplicate",  # accelerate#2246
     "Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized": "torch-fabric",  # huggingface_hub#4134
-    "HfHubHTTPError: 504 Server Error: Gateway Time-out for url: https://huggingface.co/api/models/x": "hub-server",  # faster-whisper#212
+    "HfHubHTTPError: 504 Server Error: Gateway Time-out for url: https://hub.example/x": "hub-server",  # faster-whisper#212
     "LocalEntryNotFoundError: An error happened while trying to locate the files on the Hub": "hub-unreachable",  # ComfyUI#6430
     "RuntimeError: Data processing error: CAS service error : Request failed after 5 retries": "hub-storage",  # xet-core#407
     "  Caused by: invalid peer certificate: UnknownIssuer": "certificate",  # astral-sh/uv#6072
@@ -101,7 +101,7 @@ OTHERS = {
 # Several lines: the reason comes before what only repeats that something ended.
 SEVERAL = {
     "Traceback (most recent call last):\ntorch.cuda.OutOfMemoryError: CUDA out of memory.\n"
-    "subprocess.CalledProcessError: Command returned non-zero exit status 1.\nsrun: error: n1: task 0: Exited with exit code 1": "gpu-memory",
+    "subprocess.CalledProcessError: Command returned status 1.\nsrun: error: n1: task 0: Exited with exit code 1": "gpu-memory",
     "x.py:3: FutureWarning: `resume_download` is deprecated\nOSError: [Errno 122] Disk quota exceeded": "disk-quota",
     "ERROR[training-stopped] Stage 1 stopped at step 20: CUDA out of memory. Fix: x": "training-stopped",
     "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS "
