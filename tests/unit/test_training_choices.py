@@ -17,7 +17,7 @@ done
 """
 
 
-def chosen(folder: Path, gib: str, gpus: int, cpus: int = 48, **env: str) -> tuple[list[str], list[str], str]:
+def chosen(folder: Path, gib: str, gpus: int, cpus: int, **env: str) -> tuple[list[str], list[str], str]:
     """Gradient checkpointing of both stages, their loader workers, and what is said of it."""
     env = {"HF_TOKEN": "hf_UnitTestToken", **env}
     result = run_bash(CHOOSE, folder, gib, str(gpus), str(cpus), script="02_train.sbatch", **env)
@@ -45,7 +45,7 @@ def chosen(folder: Path, gib: str, gpus: int, cpus: int = 48, **env: str) -> tup
     ],
 )
 def test_choose_by_hardware_checkpointing(tmp_path: Path, gib: str, gpus: int, env: dict[str, str], expected: list[str]) -> None:
-    assert chosen(tmp_path, gib, gpus, **env)[0] == expected
+    assert chosen(tmp_path, gib, gpus, 48, **env)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_choose_by_hardware_checkpointing(tmp_path: Path, gib: str, gpus: int, e
 )
 def test_choose_by_hardware_too_little(tmp_path: Path, gib: str, env: dict[str, str], stages: list[str]) -> None:
     """A setting that does not fit by what was measured is named before the trainer starts."""
-    said = chosen(tmp_path, gib, 8, **env)[2]
+    said = chosen(tmp_path, gib, 8, 48, **env)[2]
     assert [stage for stage in "12" if f"STAGE{stage}_NFRAMES" in said] == stages
 
 
