@@ -44,10 +44,17 @@ class ScriptMacros:
     def definitions(self) -> str:
         """The calls of `define` that declare every variable of config.env."""
         lines: list[str] = []
+        names = "|".join(patch.name for patch in self.facts.patches.patches)
+        half = names.index("|", len(names) // 2)  # too long for one line
         for kind, entries in self._entries().items():
             fact = self.facts.configuration.kinds[kind]
             words = "" if set(fact.pattern) <= PLAIN else fact.words.en  # of plain words define makes the description itself
-            lines += wrapped("define", [shell_quote(fact.pattern), shell_quote(words), *entries])
+            quoted = [shell_quote(fact.pattern), shell_quote(words)]
+            if names in fact.pattern:
+                lines += [f"PATCH_NAMES='{names[:half]}'", f"PATCH_NAMES+='{names[half:]}'"]
+                quoted[0] = f'"{fact.pattern.replace(names, "$PATCH_NAMES")}"'
+                quoted[1] = f'"{words.replace(names.replace("|", ", "), "${PATCH_NAMES//|/, }")}"'
+            lines += wrapped("define", [*quoted, *entries])
         return "\n".join(lines)
 
     def _entries(self) -> dict[str, list[str]]:
@@ -170,8 +177,6 @@ class ScriptMacros:
         """GB that setup adds to the downloads: unpacked archives and the training environment."""
         return round(self.facts.hub.unpacked + self.facts.project.environment_gb)
 
-    # --- 02_train.sbatch ---------------------------------------------------------------------------------------
-
     def import_line(self) -> str:
         """The statement by which the training environment is proved."""
         modules = self.facts.environment.imports
@@ -199,14 +204,12 @@ class ScriptMacros:
     def memory_needs(self) -> str:
         """GiB: constant and per frame without gradient checkpointing, the same with it, several GPUs, validation."""
         needs = self.facts.training.memory.values()
-        rows = ((*need.checkpointing_off, *need.checkpointing_on, need.several_gpus, need.validation) for need in needs)
+        rows = ((*n.checkpointing_off, *n.checkpointing_on, n.several_gpus, n.validation) for n in needs)
         return " ".join(f"'{' '.join(map(str, row))}'" for row in rows)
 
     def worker_counts(self) -> str:
         """Most data-loader workers a GPU that help each stage."""
         return " ".join(str(value) for value in self.facts.training.useful_workers.values())
-
-    # --- setup_and_train.sbatch --------------------------------------------------------------------------------
 
     def gigabytes(self, *, dpo: bool) -> int:
         """GB on disk when all is done, with or without DPO-dataset."""

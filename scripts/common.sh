@@ -82,8 +82,7 @@ CAUSES=(
     'No space left on device|Errno 28|Wrote only [0-9]+ of|curl: \(23\)|PytorchStreamWriter failed|file write failed'
     'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
-    gpu-memory 'out of memory$|(CUDA|HIP) out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC'
-    'See "Out of memory" in the training guide.'
+    gpu-memory 'out of memory$|(CUDA|HIP) out of memory|OutOfMemoryError' 'See "Out of memory" in the training guide.'
     nccl-network 'socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
     'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
@@ -403,10 +402,9 @@ define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository
 define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
 define 'all|1|2|convert' '' STAGE=all
 define 'auto|yes|no' '' COMPILE_VAE=no --gradient_checkpointing=auto
-define \
-    '((epoch-length|stop-at-last-step|final-checkpoint|trackers|stage1-ending|no-waste|batch-size|fused-adamw|data-loader|validation-memory|validation-at-start|compile-vae)( |$))+' \
-    'patches: epoch-length, stop-at-last-step, final-checkpoint, trackers, stage1-ending, no-waste, batch-size, fused-adamw, data-loader, validation-memory, validation-at-start, compile-vae' \
-    SKIP_PATCHES=
+PATCH_NAMES='epoch-length|stop-at-last-step|final-checkpoint|trackers|stage1-ending|no-waste|batch-size'
+PATCH_NAMES+='|fused-adamw|data-loader|validation-memory|validation-at-start|compile-vae'
+define "(($PATCH_NAMES)( |$))+" "patches: ${PATCH_NAMES//|/, }" SKIP_PATCHES=
 define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with --, without quotes' \
     STAGE1_EXTRA_ARGS= STAGE2_EXTRA_ARGS=
 define '([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' 'a number such as 5e-06' --learning_rate=5e-06 \

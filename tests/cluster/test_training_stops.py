@@ -131,3 +131,18 @@ def test_stops_skipped_data_set(project: Project, hold: Hold) -> None:
     assert ids(log(project)) == ["data-skipped"], log(project)
     assert "DAVIS" in error(log(project), "data-skipped")
     assert not (project.root("non-prompt") / "converted_weights" / "finetuned-stage1").exists()
+
+
+def test_stops_fewer_videos(project: Project, hold: Hold) -> None:
+    """The trainer counts fewer videos of enough frames than setup unpacked."""
+    code = project.root("non-prompt") / "dataset" / "finetune.py"
+    before = code.read_text()
+    code.write_text(before.replace("self.clips += clips", "self.clips += clips[:2]").replace("{len(clips)}", "{len(clips[:2])}"))
+    hold.at("stage 1, step 3")
+    try:
+        job = submit(project, STAGE="1", STAGE1_NFRAMES="2", **NO_VALIDATION, **hold.env)
+        assert project.lab.wait(job, 150) == "FAILED", log(project)
+    finally:
+        code.write_text(before)
+    assert ids(log(project)) == ["data-skipped"], log(project)
+    assert re.search(r"2[0-9] of 2[0-9] videos", error(log(project), "data-skipped"))

@@ -17,7 +17,7 @@ done
 """
 
 
-def chosen(folder: Path, gib: str, gpus: int, cpus: int = 48, **env: str) -> tuple[list[str], list[str], str]:
+def chosen(folder: Path, gib: str, gpus: int, cpus: int, **env: str) -> tuple[list[str], list[str], str]:
     """Gradient checkpointing of both stages, their loader workers, and what is said of it."""
     env = {"HF_TOKEN": "hf_UnitTestToken", **env}
     result = run_bash(CHOOSE, folder, gib, str(gpus), str(cpus), script="02_train.sbatch", **env)
@@ -45,7 +45,7 @@ def chosen(folder: Path, gib: str, gpus: int, cpus: int = 48, **env: str) -> tup
     ],
 )
 def test_choose_by_hardware_checkpointing(tmp_path: Path, gib: str, gpus: int, env: dict[str, str], expected: list[str]) -> None:
-    assert chosen(tmp_path, gib, gpus, **env)[0] == expected
+    assert chosen(tmp_path, gib, gpus, 48, **env)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_choose_by_hardware_checkpointing(tmp_path: Path, gib: str, gpus: int, e
 )
 def test_choose_by_hardware_too_little(tmp_path: Path, gib: str, env: dict[str, str], stages: list[str]) -> None:
     """A setting that does not fit by what was measured is named before the trainer starts."""
-    said = chosen(tmp_path, gib, 8, **env)[2]
+    said = chosen(tmp_path, gib, 8, 48, **env)[2]
     assert [stage for stage in "12" if f"STAGE{stage}_NFRAMES" in said] == stages
 
 
@@ -76,24 +76,22 @@ def test_choose_by_hardware_workers(tmp_path: Path, gpus: int, cpus: int, expect
 
 
 FRAMES = {"DAVIS/JPEGImages/480p/bear": 30, "DAVIS/JPEGImages/480p/boat": 30, "YTBV/JPEGImages/a": 30, "YTBV/JPEGImages/b": 20}
-COUNTED = "0:   DAVIS: {davis} videos (x10 = 10 entries)\n0:   YouTubeVOS: {ytbv} videos\n0: FinetuneDataset: total 12 videos\n"
+COUNTED = "0:   DAVIS: {davis} videos (x10 = 10 entries)\n0:   YouTubeVOS: {ytbv} videos\n"
+TOTAL = "0: FinetuneDataset: total 12 videos\n"
 
 
 @pytest.mark.parametrize(
-    ("said", "skipped"),
+    ("said", "found"),
     [
-        ("0: Warning: dataset/DAVIS/ImageSets/2017/train.txt not found, skipping DAVIS\n", True),
-        ("0: Warning: caption YAML not found: captions/all_captions_merged.yaml\n", True),
-        ("0: FinetuneDataset: total 12 videos\n", False),
-        (COUNTED.format(davis=1, ytbv=1), False),
-        (COUNTED.format(davis=1, ytbv=1) * 2, False),
-        (COUNTED.format(davis=0, ytbv=1), True),
-        (COUNTED.format(davis=1, ytbv=0), True),
-        ("0:   DAVIS: 1 videos (x10 = 10 entries)\n", False),
-        ("", False),
+        (COUNTED.format(davis=1, ytbv=1) + TOTAL, 2),
+        ((COUNTED.format(davis=60, ytbv=3467) + TOTAL) * 2, 3527),
+        (COUNTED.format(davis=0, ytbv=1) + TOTAL, 1),
+        (COUNTED.format(davis=1, ytbv=0), None),
+        (TOTAL, None),
+        ("", None),
     ],
 )
-def test_data_skipped(tmp_path: Path, said: str, skipped: bool) -> None:
+def test_found_videos(tmp_path: Path, said: str, found: int | None) -> None:
     """With 22 frames, the list of DAVIS and YouTubeVOS hold one video each that is long enough."""
     for name, count in FRAMES.items():
         for number in range(count):
@@ -104,7 +102,7 @@ def test_data_skipped(tmp_path: Path, said: str, skipped: bool) -> None:
     names.parent.mkdir(parents=True)
     names.write_text("bear\nmissing\n")
     (tmp_path / "trainer.log").write_text(said)
-    code = "load_config; TRAINER_LOG=trainer.log; if data_skipped 2; then echo skipped; fi"
+    code = "load_config; TRAINER_LOG=trainer.log; found=$(found_videos) || found=; count_videos 22; echo $((${found:-0}))"
     result = run_bash(code, tmp_path, script="02_train.sbatch", HF_TOKEN="hf_UnitTestToken")
     assert (result.returncode, result.stderr) == (0, "")
-    assert ("skipped" in result.stdout) == skipped
+    assert result.stdout.split() == ["2", str(found or 0)]
