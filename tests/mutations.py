@@ -19,9 +19,16 @@ from pathlib import Path
 
 from jinja2 import TemplateError
 
-from diffueraser_docs.check import check_drift, check_embedded, check_messages
+from diffueraser_docs.check import (
+    Problem,
+    check_drift,
+    check_embedded,
+    check_messages,
+    check_pages,
+    check_paths,
+    check_variables,
+)
 from diffueraser_docs.facts import FactError, load_facts
-from diffueraser_docs.page_checks import Problem, check_pages, check_paths, check_variables
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, Rendered, render_all, write
 
 COPIED = (

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from diffueraser_docs.check import Problem
 from diffueraser_docs.facts import Facts
-from diffueraser_docs.page_checks import Problem
 from diffueraser_docs.render import SCRIPTS
 
 # What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.

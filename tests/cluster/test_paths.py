@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from diffueraser_docs.check import HOME_PATH
 from diffueraser_docs.facts import facts
-from diffueraser_docs.page_checks import HOME_PATH
 from diffueraser_docs.render import ROOT
 from diffueraser_docs.schema.base import VERSIONS
 from tests.cluster.conftest import Finished

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from diffueraser_docs.check import check_drift, check_embedded, check_messages
+from diffueraser_docs.check import (
+    Problem,
+    check_drift,
+    check_embedded,
+    check_languages,
+    check_messages,
+    check_navigation,
+    check_pages,
+    check_paths,
+    check_variables,
+)
 from diffueraser_docs.facts import facts
-from diffueraser_docs.page_checks import Problem, check_languages, check_navigation, check_pages, check_paths, check_variables
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, TEMPLATES, render_all
 from diffueraser_docs.schema.base import LANGUAGES
 

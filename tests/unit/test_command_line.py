@@ -10,7 +10,7 @@ import pytest
 
 from diffueraser_docs import __main__
 from diffueraser_docs.__main__ import main
-from diffueraser_docs.page_checks import Problem
+from diffueraser_docs.check import Problem
 from diffueraser_docs.render import ROOT
 
 COPIED = ("diffueraser_docs", "docs", "scripts", "README.md", "README.zh-CN.md", "mkdocs.yml")
