@@ -28,7 +28,10 @@ TRAINING_OUTPUT = (
     "logs-finetune-stage1",
     "logs-finetune-stage2",
     "converted_weights",
+    "trial",
 )
+# Beside the weights: parameters, times and jobs of their own.
+RECORDS = ("weights.json", "summary.txt")
 
 
 class Index(Protocol):
@@ -123,7 +126,7 @@ class Project:
         outputs = [self.root(version) / name for version in VERSIONS for name in TRAINING_OUTPUT]
         markers = [
             path
-            for pattern in ("training-*", "progress-*", "lock-*", "fruitless-*")
+            for pattern in ("training-*", "progress-*", "history-*", "estimate-*", "lock-*", "fruitless-*")
             for path in (self.folder / ".state").glob(pattern)
         ]
         return [path for path in (*outputs, *markers, self.folder / "logs") if path.exists()]
@@ -186,5 +189,5 @@ class Project:
         return {
             str(path.relative_to(folder)): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != "weights.json"
+            if path.is_file() and path.name not in RECORDS
         }
