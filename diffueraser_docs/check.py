@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import TemplateError
 
@@ -154,16 +155,25 @@ def check_navigation(root: Path) -> list[Problem]:
 
     text = (root / "mkdocs.yml").read_text(encoding="utf-8")
     settings = yaml_load(text)
-    titles = {page: title for entry in settings["nav"] for title, page in entry.items()}
+    titles = _titles(settings["nav"])
     i18n = next(plugin["i18n"] for plugin in settings["plugins"] if "i18n" in plugin)
     chinese = next(each for each in i18n["languages"] if each["locale"] == "zh")["nav_translations"]
-    missing = sorted(path.name for path in (root / "docs" / "en").glob("*.md") if path.name not in titles)
+    missing = sorted(path.name for path in (root / "docs" / "en").glob("*.md") if path.name not in titles.values())
     problems = [Problem(f"docs/en/{name}", 1, f"is not in mkdocs.yml: add '- Title: {name}' to nav") for name in missing]
     return problems + [
-        Problem("mkdocs.yml", _line_of(text, f"- {title}: "), f"{title} has no Chinese title: add it to nav_translations")
-        for title in titles.values()
+        Problem("mkdocs.yml", _line_of(text, f"- {title}:"), f"{title} has no Chinese title: add it to nav_translations")
+        for title in titles
         if title not in chinese
     ]
+
+
+def _titles(nav: list[dict[str, Any]]) -> dict[str, str]:
+    """Titles of the navigation and their pages; a group has none."""
+    found: dict[str, str] = {}
+    for entry in nav:
+        for title, page in entry.items():
+            found |= {title: page} if isinstance(page, str) else {title: "", **_titles(page)}
+    return found
 
 
 def _line_of(text: str, words: str) -> int:

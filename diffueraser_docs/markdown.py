@@ -8,6 +8,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
+FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 SENTENCE = re.compile(r"[.!?](?=\s|$|[)*_])|[。！？]")
 
 
@@ -23,8 +24,16 @@ def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def join_chinese_lines(text: str) -> str:
-    """Join lines that break between Chinese characters: Markdown would show a space there."""
-    return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
+    """Join lines that break between Chinese characters or after a Chinese mark: Markdown would show a space there.
+
+    Code blocks stay as they are.
+    """
+    return "".join(part if part.startswith("```") else _join(part) for part in FENCE.split(text))
+
+
+def _join(text: str) -> str:
+    text = re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
+    return re.sub(r"(?<=[，。；：、）])\n *(?=[A-Za-z\[]|`[^`])", "", text)
 
 
 @dataclass(frozen=True)

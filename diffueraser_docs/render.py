@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .facts import Facts, facts
-from .macros import PageMacros
+from .macros import PageMacros, page_templates
 from .markdown import join_chinese_lines
 from .script_macros import ScriptMacros
 
@@ -103,14 +103,7 @@ def render_all(data: Facts | None = None, templates: Path = TEMPLATES) -> list[R
     data = data or facts()
     scripts = render_scripts(data, templates)
     texts = {Path(script.path).name: script.text for script in scripts}
-    pages = Environment(
-        loader=FileSystemLoader(templates),
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown
-    )
+    pages = page_templates(templates)
     readmes = []
     for language, name in READMES.items():
         macros, template = PageMacros(data, language, texts), _template(f"README.{language}.md")

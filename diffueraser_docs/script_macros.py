@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .estimates import seconds_per_1000_steps
 from .facts import Facts
 from .schema.base import STAGES
 
@@ -107,16 +108,19 @@ class ScriptMacros:
     # --- config.env --------------------------------------------------------------------------------------------
 
     def _config_line(self, name: str, value: str, comment: str, commented: bool = True) -> str:
-        quoted = f'"{value}"' if " " in value and not value.startswith('"') else value
-        return f"{'# ' if commented else ''}{name}={quoted}".ljust(40) + f" # {comment}"
+        return f"{'# ' if commented else ''}{name}={value}".ljust(40) + f" # {comment}"
 
     def config_lines(self, group: str) -> str:
-        """The lines of config.env of one group."""
-        return "\n".join(
-            self._config_line(v.name, v.shown or v.default, v.meaning.en, commented=group != "edits")
-            for v in self.facts.configuration.variables
-            if v.group == group and not v.rare
-        )
+        """The lines of config.env of one group: an empty value has no default, and an example in its comment."""
+        lines = []
+        for v in self.facts.configuration.variables:
+            if v.group == "edits" == group:
+                lines.append(self._config_line(v.name, v.shown or v.default, f"{v.meaning.en} · {v.meaning.zh}", commented=False))
+            elif v.group == group and not v.rare:
+                quoted = f'"{v.shown}"' if " " in (v.shown or "") and not (v.shown or "").startswith('"') else v.shown
+                example = f"; e.g. {quoted}" if v.shown and not v.default else ""
+                lines.append(self._config_line(v.name, v.default, v.meaning.en + example))
+        return "\n".join(lines)
 
     def parameter_lines(self) -> str:
         """The lines of config.env of the common training parameters."""
@@ -127,8 +131,12 @@ class ScriptMacros:
                 if parameter.common:
                     name = f"{stage.upper()}_{parameter.variable}"
                     other = "" if with_captions == value else f"; prompt: {with_captions}"
-                    lines.append(self._config_line(name, value, parameter.meaning.en + other))
+                    lines.append(self._config_line(name, value or parameter.trainer_default, parameter.meaning.en + other))
         return "\n".join(lines)
+
+    def kind_pattern(self, name: str) -> str:
+        """The pattern of a kind of value."""
+        return self.facts.configuration.kinds[name].pattern
 
     # --- 01_setup.sbatch ---------------------------------------------------------------------------------------
 
@@ -216,5 +224,5 @@ class ScriptMacros:
         return int(self.facts.hub.unpacked)
 
     def seconds_per_1000_steps(self) -> str:
-        """Seconds for 1000 steps of each stage, as measured with the defaults."""
-        return " ".join(str(value) for value in self.facts.training.seconds_per_1000_steps.values())
+        """Seconds for 1000 steps of each stage with the defaults."""
+        return " ".join(str(seconds_per_1000_steps(self.facts, stage)) for stage in STAGES)

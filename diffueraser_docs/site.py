@@ -1,44 +1,20 @@
 """Macros that only the site has: diagram, figures, recipes, messages and the config.env builder."""
 
-import json
-import re
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from .facts import FACTS, Facts
-from .macros import NAMES, PageMacros
-from .markdown import markdown_table
-from .schema.base import STAGES, Text
+from .builder import form, script_element
+from .facts import FACTS
+from .figures import lost_time_chart, stage_chart
+from .macros import PageMacros, page_templates
+from .schema.base import STAGES, Stage
 from .schema.guide import Recipe
 from .schema.measured import Setting
 from .schema.project import FlowStep
-from .schema.training import Parameter
 
-TEMPLATES = FACTS.parent / "templates" / "site"
 GENERATED = FACTS.parent.parent / "docs" / "generated"
 """Parts of pages that `make bench` and `make reliability` write."""
-SITE_NAMES = (
-    *NAMES,
-    "flow_diagram",
-    "settings_figure",
-    "loading_table",
-    "saving_table",
-    "texts",
-    "recipe",
-    "parameter",
-    "messages",
-    "builder",
-    "builder_facts",
-    "generated",
-)
-"""The macros that pages of the site may call."""
-CHOICES = re.compile(r"[A-Za-z0-9_-]+(?:\|[A-Za-z0-9_-]+)+")
-
-
-def choices_of(pattern: str) -> list[str]:
-    """The values of a pattern that is nothing but alternatives; empty for any other."""
-    return pattern.split("|") if CHOICES.fullmatch(pattern) else []
+SITE_NAMES = ("flow_diagram", "figure", "lost_time_figure", "recipe", "messages", "builder", "builder_facts", "generated")
+"""The methods that pages of the site may call, beside those of READMEs."""
 
 
 def flow_rows(flow: list[FlowStep]) -> list[list[FlowStep]]:
@@ -55,25 +31,13 @@ def flow_rows(flow: list[FlowStep]) -> list[list[FlowStep]]:
 class SiteMacros(PageMacros):
     """The macros of READMEs and those of the site, in one language."""
 
-    def __init__(self, data: Facts, language: str, scripts: dict[str, str]) -> None:
-        """Keep facts and language, and prepare the templates."""
-        super().__init__(data, language, scripts)
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=StrictUndefined,
-            autoescape=False,  # noqa: S701 - facts are ours
-        )
-
     def _html(self, name: str, **values: Any) -> str:
-        return self._templates.get_template(name).render(say=self._say, word=self._word, **values).strip()
+        return page_templates().get_template(f"site/{name}").render(say=self._say, word=self._word, **values).strip()
 
-    def names(self) -> dict[str, Any]:
-        """What a page of the site may use: the macros and the facts."""
+    def _own_names(self) -> dict[str, Any]:
         data = self._facts
-        names = {**super().names(), **{name: getattr(self, name) for name in SITE_NAMES}}
-        return {**names, "measured": data.measured, "recipes": data.guide.recipes, "parameters": data.training.parameters}
+        names = {**super()._own_names(), **{name: getattr(self, name) for name in SITE_NAMES}}
+        return {**names, "measured": data.measured, "recipes": data.guide.recipes, "training_groups": data.training.groups}
 
     def generated(self, name: str) -> str:
         """A part of a page that a test run wrote, without the comment that says so."""
@@ -95,34 +59,18 @@ class SiteMacros(PageMacros):
         words += [self._word(name) for name in ("upstream", "cached") if getattr(setting, name)]
         return self._word("comma").join(words)
 
-    def settings_figure(self, stage: str) -> str:
-        """Memory and speed of the measured settings of a stage, as a table with bars."""
+    def figure(self, stage: Stage, *, table: bool = True) -> str:
+        """Memory and speed of the measured settings of a stage: a chart, and the figures as a table."""
         settings = [setting for setting in self._facts.measured.settings if setting.stage == stage]
-        return self._html("settings.html", stage=stage, settings=settings, label=self._label)
+        panels = stage_chart(self._facts, stage)
+        marks = [mark for panel in panels for mark in panel.marks]
+        kinds = {mark.kind for mark in marks} | {"cached" for mark in marks if mark.hollow}
+        shown = settings if table else []
+        return self._html("figure.html", stage=stage, panels=panels, kinds=kinds, settings=shown, label=self._label)
 
-    def loading_table(self) -> str:
-        """Samples per second that the workers load."""
-        headings = [self._word(name) for name in ("videos", "frames", "worker1", "worker2")]
-        rows = [[row.source, str(row.nframes), *(f"{rate:.2f}" for rate in row.workers)] for row in self._facts.measured.loading]
-        return markdown_table(headings, rows)
-
-    def saving_table(self) -> str:
-        """Seconds and sizes of checkpoints, conversion and validation."""
-        saving = [self._facts.measured.saving[stage] for stage in STAGES]
-        rows = [
-            ["checkpoint", *(f"{s.checkpoint_gb} GB" for s in saving)],
-            ["saving", *(f"{s.save_seconds} s" for s in saving)],
-            ["loading", *(f"{s.load_seconds} s" for s in saving)],
-            ["converting", *(f"{s.convert_seconds} s" for s in saving)],
-            ["converted", *(" + ".join(f"{gib} GiB" for gib in s.converted_gib) for s in saving)],
-            ["validation", *(f"{s.validation_seconds} s" for s in saving)],
-        ]
-        headings = [self._word(name) for name in ("what", *STAGES)]
-        return markdown_table(headings, [[self._word(name), *cells] for name, *cells in rows])
-
-    def texts(self, texts: list[Text]) -> str:
-        """A list of sentences."""
-        return "\n".join(f"- {self._say(text)}" for text in texts)
+    def lost_time_figure(self) -> str:
+        """Minutes that an interruption costs, by the interval of checkpoints."""
+        return self._html("lost_time.html", lost=lost_time_chart(self._facts))
 
     def recipe(self, recipe: Recipe) -> str:
         """One recipe: heading, what it means, and the part of config.env; a script of the page fills in the estimates."""
@@ -135,28 +83,6 @@ class SiteMacros(PageMacros):
         lines = "\n".join(recipe.lines)
         return f'### {self._say(recipe.title)} {{: #{recipe.name} }}\n\n{text}\n\n```bash title="config.env"\n{lines}\n```'
 
-    def parameter(self, parameter: Parameter) -> str:
-        """One training parameter: meaning, defaults of both stages, cost, and when to change it."""
-        defaults = self._word("semicolon").join(f"{self._word(stage)} {self._default(parameter, stage)}" for stage in STAGES)
-        effects = self._facts.training.effects
-        return "\n".join(
-            [
-                f"### {parameter.flag} {{: #{parameter.flag} }}",
-                "",
-                f"{self._sentence(parameter.meaning)}",
-                "",
-                f"- **{self._word('default')}** {defaults}",
-                f"- **{self._word('gpu_memory')}** {self._say(effects[parameter.memory])}",
-                f"- **{self._word('speed')}** {self._say(effects[parameter.speed])}",
-                "",
-                self._say(parameter.change),
-            ]
-        )
-
-    def _sentence(self, text: Text) -> str:
-        said = self._say(text)
-        return said[0].upper() + said[1:] + ("" if said.endswith((".", "。")) else "。" if self._language == "zh" else ".")
-
     def messages(self) -> str:
         """Every error message with cause and fix, and a field that finds one by its text."""
         facts = self._facts.messages
@@ -164,57 +90,8 @@ class SiteMacros(PageMacros):
 
     def builder(self) -> str:
         """The config.env builder: a form, and the facts that its script reads."""
-        kinds = self._facts.configuration.kinds
-        return self._html(
-            "builder.html",
-            groups=self._facts.configuration.groups,
-            variables=self._facts.configuration.variables,
-            parameters=self._facts.training.parameters,
-            recipes=self._facts.guide.recipes,
-            gpu_sizes=self._facts.measured.gpu_sizes,
-            choices_of=lambda kind: choices_of(kinds[kind].pattern),
-            data=self.builder_facts(),
-        )
+        return self._html("builder.html", **form(self._facts, self._say))
 
     def builder_facts(self) -> str:
         """The facts of which the page's script makes estimates."""
-        data = json.dumps(self._builder_data(), ensure_ascii=False).replace("<", "\\u003c")
-        return f'<script type="application/json" id="builder-facts">{data}</script>'
-
-    def _builder_data(self) -> dict[str, Any]:
-        data = self._facts
-        fields: list[dict[str, Any]] = []
-        for v in data.configuration.variables:
-            fields.append({"name": v.name, "group": v.group, "kind": v.kind, "default": v.default, "training": ""})
-        for p in data.training.parameters:
-            for stage in STAGES:
-                default = {version: p.default(stage, version) for version in ("non-prompt", "prompt")}
-                name = f"{stage.upper()}_{p.variable}"
-                fields.append(
-                    {"name": name, "group": "training", "kind": p.kind, "default": default, "training": p.trainer_default}
-                )
-        measured = data.measured
-        return {
-            "fields": fields,
-            "kinds": {name: {"pattern": k.pattern, "words": self._say(k.words)} for name, k in data.configuration.kinds.items()},
-            "groups": {**{g.name: self._say(g.title) for g in data.configuration.groups}, "training": self._word("training")},
-            "recipes": {r.name: {"values": r.values(), "gpu": r.gpu_gib} for r in data.guide.recipes},
-            "disk": {
-                "downloads": data.hub.download_gigabytes(),
-                "dpo": data.hub.by_role("dpo").size_bytes / 1e9,
-                "environment": data.project.environment_gb,
-                "unpacked": data.hub.unpacked,
-                "training": {stage: measured.saving[stage].disk_gigabytes(0) for stage in STAGES},
-            },
-            "measured": {
-                "gpu_gib": measured.gpu_gib,
-                "resolution": measured.resolution,
-                "validation_peak": measured.validation_peak,
-                "settings": [setting.model_dump() for setting in measured.settings],
-                "saving": {stage: measured.saving[stage].model_dump() for stage in STAGES},
-            },
-            "state": {stage: {bits: measured.state_gib(stage, bits) for bits in ("no", "yes")} for stage in STAGES},
-            "gradients": {stage: measured.gradients_gib(stage) for stage in STAGES},
-            "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},
-            "words": {name: self._say(text) for name, text in data.words.words.items() if "{{" not in text.en},
-        }
+        return script_element(self._facts, self._say)

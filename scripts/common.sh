@@ -375,11 +375,11 @@ define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no VALIDATE_AT_S
     --use_8bit_adam= --enable_xformers_memory_efficient_attention= --set_grads_to_none=yes --allow_tf32=
 define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'a partition, several with commas, or none' CPU_PARTITION=compute \
     GPU_PARTITION=gpu
-define '[1-9]|[1-5][0-9]|6[0-4]' 'a whole number from 1 to 64' NUM_GPUS=8 NUM_NODES=1
+define '[1-9]|[1-5][0-9]|6[0-4]' 'an integer from 1 to 64' NUM_GPUS=8 NUM_NODES=1
 define '[A-Za-z0-9._:@+=/-]+' 'a name of letters, digits and ._:@+=/-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
     SETUP_ACCOUNT= SETUP_QOS= --tracker_project_name='diffueraser-stage1 // diffueraser-stage2'
 define 'gres|gpus-per-node|none' '' GPU_REQUEST=gres
-define '[1-9][0-9]{0,8}' 'a whole number from 1' CPUS_PER_GPU=6 SETUP_CPUS=16 DOWNLOAD_ATTEMPTS=10 STALL_MINUTES=60 \
+define '[1-9][0-9]{0,8}' 'an integer of 1 or more' CPUS_PER_GPU=6 SETUP_CPUS=16 DOWNLOAD_ATTEMPTS=10 STALL_MINUTES=60 \
     STAGE1_CHECKPOINT= STAGE2_CHECKPOINT= --max_train_steps=50000 --checkpointing_steps=2000 --train_batch_size=1 \
     --gradient_accumulation_steps= --resolution=512 --num_train_epochs= --lr_num_cycles= --validation_steps=2000
 define '[1-9][0-9]{0,5}[MGT]|none' 'an amount such as 32G, or none' MEM_PER_GPU=32G SETUP_MEM=32G
@@ -410,12 +410,12 @@ define '--[A-Za-z0-9_]+[^$`;&|<>"'\''\\]*' 'flags of the trainer that begin with
 define '([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?' 'a number such as 5e-06' --learning_rate=5e-06 \
     --proportion_empty_prompts= --lr_power= --adam_beta1= --adam_beta2= --adam_weight_decay= --adam_epsilon= \
     --max_grad_norm=
-define '[1-9]|[12][0-9]|3[0-2]' 'a whole number from 1 to 32' --nframes='10 // 22'
+define '[1-9]|[12][0-9]|3[0-2]' 'an integer from 1 to 32' --nframes='10 // 22'
 define 'no|fp16|bf16' '' --mixed_precision='fp16|bf16'
-define '0|[1-9][0-9]{0,8}' 'a whole number from 0' --seed= --lr_warmup_steps=
-define 'auto|[0-9]|[1-5][0-9]|6[0-4]' 'auto or a whole number from 0 to 64' --dataloader_num_workers=auto
+define '0|[1-9][0-9]{0,8}' 'an integer of 0 or more' --seed= --lr_warmup_steps=
+define 'auto|[0-9]|[1-5][0-9]|6[0-4]' 'auto or an integer from 0 to 64' --dataloader_num_workers=auto
 define 'linear|cosine|cosine_with_restarts|polynomial|constant|constant_with_warmup' '' --lr_scheduler=
-define '[2-9]|[1-9][0-9]{1,3}' 'a whole number from 2' --checkpoints_total_limit=3
+define '[2-9]|[1-9][0-9]{1,3}' 'an integer of 2 or more' --checkpoints_total_limit=3
 define '\[[^$`;&|<>"]*\]' 'a Python list such as ['\''a'\'','\''b'\''] or []' \
     --validation_image='['\''dataset/DAVIS/JPEGImages/480p/bear'\'','\''dataset/DAVIS/JPEGImages/480p/boat'\'']' \
     --validation_mask='['\''dataset/DAVIS/Annotations/480p/bear'\'','\''dataset/DAVIS/Annotations/480p/boat'\'']' \

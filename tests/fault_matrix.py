@@ -14,6 +14,12 @@ from diffueraser_docs.site import GENERATED
 WORDS = Path(__file__).with_name("faults.yaml")
 WRITTEN_BY = "<!-- Written by `make reliability`. Do not edit. -->"
 RUN = {"en": "Run of {date} on {cores} cores.", "zh": "{date} 在 {cores} 核机器上运行。"}
+RESULT = {
+    "en": "**{cases} cases of {rows} faults**: in {survived} the run finished by itself, in {fixed} it ended with a clear error "
+    "and finished once that was fixed, in {refused} a clear error came before anything was started.",
+    "zh": "**{rows} 种故障、{cases} 个用例**：{survived} 个自动恢复并完成，{fixed} 个给出明确报错、修正后完成，"
+    "{refused} 个在开始任何工作之前就给出明确报错。",
+}
 
 
 class Faults(Model):
@@ -26,7 +32,7 @@ class Faults(Model):
 
     def texts(self, row: dict[str, Any]) -> list[Text]:
         """The words of a row; KeyError names what has none."""
-        return [self.faults[row["fault"]], self.steps[row["step"]], self.outcomes[row["outcome"]]]
+        return [self.steps[row["step"]], self.faults[row["fault"]], self.outcomes[row["outcome"]]]
 
 
 def faults() -> Faults:
@@ -35,15 +41,26 @@ def faults() -> Faults:
 
 
 def page(words: Faults, rows: Sequence[dict[str, Any]], date: str, cores: int | None, language: str) -> str:
-    """The table and the run that it comes from, in one language."""
+    """The result in a sentence, the table by step, and the run that it comes from, in one language."""
     cells = []
-    for row in rows:
-        again = "–" if row.get("repeated_bytes") is None else f"{row['repeated_bytes'] / 1e6:.1f} MB"
+    steps_in_order = list(words.steps)
+    for row in sorted(rows, key=lambda row: steps_in_order.index(row["step"])):
+        again = "–" if row.get("repeated_bytes") is None else f"{row['repeated_bytes'] / 1e6:.1f}".removesuffix(".0") + " MB"
         steps = "–" if row.get("repeated_steps") is None else str(row["repeated_steps"])
         names = [getattr(text, language) for text in words.texts(row)]
         cells.append([*names, str(row["cases"]), f"{row['seconds']} s", again, steps])
     table = markdown_table([getattr(heading, language) for heading in words.headings], cells)
-    return f"{WRITTEN_BY}\n\n{table}\n\n{RUN[language].format(date=date, cores=cores or '–')}\n"
+    return f"{WRITTEN_BY}\n\n{result(rows, language)}\n\n{table}\n\n{RUN[language].format(date=date, cores=cores or '–')}\n"
+
+
+def result(rows: Sequence[dict[str, Any]], language: str) -> str:
+    """How many cases ended how."""
+
+    def cases(*outcomes: str) -> int:
+        return sum(int(row["cases"]) for row in rows if not outcomes or row["outcome"] in outcomes)
+
+    counts = {"survived": cases("survived", "comes back"), "fixed": cases("clear error"), "refused": cases("refused")}
+    return RESULT[language].format(cases=cases(), rows=len(rows), **counts)
 
 
 def write(rows: Sequence[dict[str, Any]], date: str, cores: int | None, folder: Path = GENERATED) -> None:

@@ -25,11 +25,15 @@ class Variable(Model):
     default: str = ""
     """Value when neither the environment nor config.env sets it; empty: unset."""
     shown: str | None = None
-    """What config.env shows instead of the default (a placeholder or an example)."""
+    """What stands for the token in config.env; for a variable without a default, an example."""
     meaning: Text
     """One short line, also the comment in config.env."""
+    help: Text | None = None
+    """How to find the value, or when to change it, for the config.env builder; guide.yaml has it for what a cluster needs."""
+    first: bool = False
+    """Open in the config.env builder; the others are folded."""
     rare: bool = False
-    """Stands on the configuration page, not in config.env."""
+    """On the configuration page, not in config.env."""
 
 
 class Configuration(Model):

@@ -22,7 +22,17 @@ class Recipe(Model):
         return dict(line.split("=", 1) for line in self.lines)
 
 
+class Need(Model):
+    """Variables that a cluster may need, when, and the command that shows what to set."""
+
+    set: list[str] = Field(min_length=1)
+    when: Text
+    shown_by: str
+
+
 class Guide(Model):
-    """The recipes."""
+    """The recipes, and what a cluster may need."""
+
+    cluster: list[Need]
 
     recipes: list[Recipe]

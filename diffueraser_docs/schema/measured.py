@@ -58,6 +58,8 @@ class Saving(Model):
 
     checkpoint_gb: float
     save_seconds: float
+    start_seconds: float
+    """From the start of the trainer to the first step."""
     load_seconds: float
     convert_seconds: float
     converted_gib: tuple[float, float]
@@ -67,6 +69,16 @@ class Saving(Model):
     def disk_gigabytes(self, checkpoints: int) -> float:
         """GB of so many checkpoints and the converted weights."""
         return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * GIB
+
+
+class TwoGpus(Model):
+    """What training on two GPUs showed, gradient checkpointing off."""
+
+    gib: float
+    speedup: float
+    """Clips per second against one GPU."""
+    validation: float | None = None
+    """GiB during validation at the first start."""
 
 
 class Measured(Model):
@@ -84,6 +96,7 @@ class Measured(Model):
     """Weight, gradient and Adam's two states, by the value of use_8bit_adam."""
     validation_peak: dict[Stage, float]
     """GiB that nvidia-smi showed during validation, gradient checkpointing off."""
+    two_gpus: dict[Stage, TwoGpus]
     validation_after_resume: float
     levers: dict[str, dict[Stage, str]]
     """How many times as fast a stage is with one change."""

@@ -13,8 +13,8 @@ class Message(Model):
     id: Slug | None = None
     """The word that a script prints as ERROR[id], and the anchor of the entry."""
     group: str
-    by: Literal["script", "slurm", "trainer", "tools"] = "script"
-    """Who prints it."""
+    by: Literal["script", "note", "slurm", "trainer", "tools"] = "script"
+    """Who prints it; note: a NOTE line of a script, which stops nothing."""
     text: str | None = Field(default=None, pattern=r"[A-Za-z]{3}")
     """Its constant words; … stands for what changes. A script's message needs none once it has an id."""
     title: Text | None = None
@@ -23,6 +23,8 @@ class Message(Model):
     fix: Text
     common: bool = False
     """Frequent enough for the README."""
+    repeats: bool = False
+    """Its line only repeats that something ended, or means nothing: other entries that match come before it."""
 
     @model_validator(mode="after")
     def _check_recognisable(self) -> Self:

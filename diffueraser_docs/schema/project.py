@@ -23,6 +23,8 @@ class FlowStep(Model):
     title: Text
     note: Text
     after: str | None = None
+    parts: list["FlowStep"] = []
+    """What happens within it, one after the other."""
 
 
 class TreeEntry(Model):
@@ -39,6 +41,10 @@ class TreeEntry(Model):
 class Project(Model):
     """Names of folders, hard-coded paths of upstream, the tree and the diagram."""
 
+    site_url: str = Field(default="", pattern=r"^(https?://.+/)?$")
+    """Address of the published site, with a slash at its end; empty: not known, pages and READMEs are without links to it."""
+    repository_url: str = Field(default="", pattern=r"^(https?://.+[^/])?$")
+    """Address of the repository; empty: not known."""
     downloads: str
     roots: dict[Version, str]
     environments: str

@@ -1,63 +1,71 @@
-// Estimates of memory, time and disk, for the recipes of the guide and for the config.env builder, which also checks
-// what is typed by the patterns of the scripts and writes the file. Nothing is sent and nothing is stored.
+// Estimates of memory, time and disk, for the recipes of the guide and for the config.env builder, which also checks what is
+// typed by the patterns of the scripts and writes the file. All figures are in the facts. Nothing is sent and nothing is stored.
 (() => {
   const source = document.getElementById("builder-facts");
   if (!source) return;
   const facts = JSON.parse(source.textContent);
   const words = facts.words;
   const fields = new Map(facts.fields.map((field) => [field.name, field]));
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
   // --- estimates ---------------------------------------------------------------------------------------------
 
-  const defaultOf = (field, version) => (typeof field.default === "string" ? field.default : field.default[version]);
+  const versionOf = (values) => (values.TRAIN_VERSION === "prompt" ? "prompt" : "non-prompt");
+  const valueOf = (values, name) => values[name] || fields.get(name).default[versionOf(values)] || "no";
+  const parametersOf = (values, stage) => (flag) => valueOf(values, `${stage}_${flag}`.toUpperCase());
+  const gpusOf = (values) => Number(valueOf(values, "NUM_GPUS")) * Number(valueOf(values, "NUM_NODES"));
+  const usableOf = (gpu) => gpu - 1; // whole GiB as nvidia-smi shows them on a card of so many GB
 
-  const valueOf = (values, name) => {
-    const version = values.TRAIN_VERSION === "prompt" ? "prompt" : "non-prompt";
-    const field = fields.get(name);
-    return values[name] || defaultOf(field, version) || field.training || "no";
+  // GiB with or without gradient checkpointing, as 02_train.sbatch computes it; null where nothing was measured.
+  const memoryNeeded = (values, stage, checkpointing) => {
+    const of = parametersOf(values, stage);
+    const need = facts.memory[stage];
+    const [constant, perFrame] = checkpointing ? need.checkpointing_on : need.checkpointing_off;
+    if (of("mixed_precision") === "no" || of("resolution") !== facts.resolution) return null;
+    return Math.floor(constant + perFrame * Number(of("nframes")) * Number(of("train_batch_size"))
+      + (gpusOf(values) > 1 ? need.several_gpus : 0) + (of("validation_image") === "[]" ? 0 : need.validation) + 1);
   };
 
-  // As 02_train.sbatch computes it.
-  const memoryWithoutCheckpointing = (values, stage) => {
-    const need = facts.memory[stage];
-    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
-    const several = Number(valueOf(values, "NUM_GPUS")) * Number(valueOf(values, "NUM_NODES")) > 1;
-    return Math.floor(need.checkpointing_off[0] + need.checkpointing_off[1] * Number(of("nframes")) * Number(of("train_batch_size"))
-      + (several ? need.several_gpus : 0) + (of("validation_image") === "[]" ? 0 : need.validation) + 1);
+  const checkpointingOf = (values, stage, gpu) => {
+    const choice = parametersOf(values, stage)("gradient_checkpointing");
+    if (choice !== "auto") return choice === "yes";
+    const need = memoryNeeded(values, stage, false);
+    return need === null || usableOf(gpu) <= need;
+  };
+
+  // Seconds of a step, checkpoints and validations included; null where nothing was measured.
+  const secondsPerStep = (of, saving, setting) => {
+    if (!setting || !setting.steps_per_second) return null;
+    const validation = of("validation_image") === "[]" ? 0 : saving.validation_seconds / Number(of("validation_steps"));
+    return Number(of("gradient_accumulation_steps")) / setting.steps_per_second
+      + saving.save_seconds / Number(of("checkpointing_steps")) + validation;
   };
 
   const estimateStage = (values, stage, gpu) => {
-    const { measured } = facts;
-    const of = (flag) => valueOf(values, `${stage.toUpperCase()}_${flag.toUpperCase()}`);
-    const steps = Number(of("max_train_steps"));
-    const every = Number(of("checkpointing_steps"));
-    const choice = of("gradient_checkpointing");
-    const checkpointing = choice === "yes" || (choice === "auto" && gpu <= memoryWithoutCheckpointing(values, stage));
-    const usual = of("resolution") === String(measured.resolution) && of("use_8bit_adam") === "no"
-      && of("enable_xformers_memory_efficient_attention") === "no" && of("mixed_precision") !== "no";
-    const setting = usual && measured.settings.find((each) => each.stage === stage && !each.upstream
-      && each.nframes === Number(of("nframes")) && each.batch === Number(of("train_batch_size")) && each.checkpointing === checkpointing);
+    const of = parametersOf(values, stage);
+    const saving = facts.saving[stage];
+    const trained = ["all", stage.slice(-1)].includes(valueOf(values, "STAGE"));
+    const checkpointing = checkpointingOf(values, stage, gpu);
+    const usual = of("resolution") === facts.resolution && of("use_8bit_adam") === "no"
+      && of("enable_xformers_memory_efficient_attention") === "no" && versionOf(values) === "non-prompt";
+    const setting = usual && facts.settings.find((each) => each.stage === stage && each.checkpointing === checkpointing
+      && each.nframes === Number(of("nframes")) && each.batch === Number(of("train_batch_size")) && each.precision === of("mixed_precision"));
+    const need = usual ? memoryNeeded(values, stage, checkpointing) : null;
     const floor = facts.state[stage][of("use_8bit_adam")];
-    const copies = facts.gradients[stage];
-    const memory = setting && setting.memory ? setting.memory[2] : null;
-    const validation = of("validation_image") !== "[]";
-    const saving = measured.saving[stage];
-    let hours = null;
-    if (setting && setting.steps_per_second) {
-      const validations = validation ? 1 + Math.floor(steps / Number(of("validation_steps"))) : 0;
-      const pauses = Math.ceil(steps / every) * saving.save_seconds + validations * saving.validation_seconds + saving.convert_seconds;
-      hours = (steps * Number(of("gradient_accumulation_steps")) / setting.steps_per_second + pauses) / 3600;
-    }
-    const peakOfValidation = measured.validation_peak[stage];
-    const known = !validation || gpu >= measured.gpu_gib || (!checkpointing && peakOfValidation !== undefined);
-    const peak = memory && validation && !checkpointing ? Math.max(memory, peakOfValidation || 0) : memory;
-    let verdict = "unknown";
-    if (floor > gpu || (setting && !setting.memory && gpu <= measured.gpu_gib) || (peak && peak > gpu)) verdict = "no";
-    else if (peak && peak > 0.95 * gpu) verdict = "tight";
-    else if (peak) verdict = !known ? "training" : peak + copies <= gpu ? "fits" : "one";
-    const disk = Math.min(Math.ceil(steps / every), Number(of("checkpoints_total_limit"))) * saving.checkpoint_gb
-      + facts.disk.training[stage];
-    return { memory, floor, hours, verdict, disk };
+    let verdict = "unmeasured";
+    if (!trained) verdict = "no_training";
+    else if (floor > gpu || (need !== null && need > usableOf(gpu))) verdict = "fits_not";
+    else if (need !== null) verdict = "fits";
+    const seconds = secondsPerStep(of, saving, setting);
+    const every = Number(of("checkpointing_steps"));
+    const kept = Math.min(Math.ceil(Number(of("max_train_steps")) / every), Number(of("checkpoints_total_limit")));
+    return {
+      verdict, checkpointing, need, floor,
+      measured: setting && setting.memory ? setting.memory[2] : null,
+      hours: !trained ? 0 : seconds === null ? null : Number(of("max_train_steps")) * seconds / 3600,
+      lost: trained ? (saving.start_seconds + (seconds || 0) * every / 2) / 3600 : 0, // by the end of a job, on average
+      disk: kept * saving.checkpoint_gb + facts.disk.training[stage],
+    };
   };
 
   const slurmHours = (time) => {
@@ -70,28 +78,29 @@
 
   const estimate = (values, gpu) => {
     const stages = { stage1: estimateStage(values, "stage1", gpu), stage2: estimateStage(values, "stage2", gpu) };
-    const wanted = values.STAGE || "all";
-    const hours = ["stage1", "stage2"].filter((stage) => wanted === "all" || wanted === stage.slice(-1)).map((stage) => stages[stage].hours);
+    const both = Object.values(stages);
     let disk = facts.disk.downloads + facts.disk.unpacked + facts.disk.environment + stages.stage1.disk + stages.stage2.disk;
-    if (values.DPO_DATASET === "no") disk -= facts.disk.dpo;
-    if (values.KEEP_DOWNLOADS === "no") disk -= facts.disk.unpacked;
-    const total = hours.some((each) => each === null) ? null : hours.reduce((a, b) => a + b, 0);
-    const jobs = total === null ? null : Math.max(1, Math.ceil(total / slurmHours(valueOf(values, "TRAIN_TIME"))));
-    return { stages, disk, hours: total, jobs };
+    if (valueOf(values, "DPO_DATASET") === "no") disk -= facts.disk.dpo;
+    if (valueOf(values, "KEEP_DOWNLOADS") === "no") disk -= facts.disk.unpacked;
+    const hours = both.some((each) => each.hours === null) ? null : stages.stage1.hours + stages.stage2.hours;
+    const limit = slurmHours(valueOf(values, "TRAIN_TIME"));
+    const perJob = limit - Math.max(...both.map((each) => each.lost));
+    const jobs = hours === null ? null : hours < limit ? 1 : perJob > 0 ? Math.ceil(hours / perJob) : Infinity;
+    return { stages, disk, hours, jobs };
   };
+  const rounded = (hours) => Math.floor(hours) + 1; // up, as `setup_and_train.sbatch check` does
 
   // --- recipes: the figures in their texts are estimates for their lines -------------------------------------
 
   for (const element of document.querySelectorAll("[data-recipe]")) {
     const recipe = facts.recipes[element.dataset.recipe];
     const found = estimate(recipe.values, recipe.gpu);
-    const hours = found.hours === null ? "?" : found.hours.toFixed(found.hours < 15 ? 1 : 0);
     const figures = {
-      hours,
+      hours: found.hours === null ? "?" : rounded(found.hours),
       minutes: found.hours === null ? "?" : Math.ceil(found.hours * 60),
       jobs: found.jobs ?? "?",
-      stage1: found.stages.stage1.memory ?? "?",
-      stage2: found.stages.stage2.memory ?? "?",
+      stage1: found.stages.stage1.measured ?? "?",
+      stage2: found.stages.stage2.measured ?? "?",
     };
     element.textContent = figures[element.dataset.figure];
   }
@@ -101,10 +110,9 @@
 
   const form = document.getElementById("builder-form");
   if (!form) return;
-  const output = document.getElementById("builder-output");
-  const problems = document.getElementById("builder-problems");
+  const part = (name) => document.getElementById(`builder-${name}`);
   const control = (name) => document.getElementById(`f-${name}`);
-  const placeholderOfToken = control("HF_TOKEN").placeholder;
+  const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   for (const kind of Object.values(facts.kinds)) kind.test = new RegExp(`^(?:${kind.pattern})$`);
 
   const given = () => {
@@ -116,27 +124,31 @@
     return values;
   };
 
-  // --- checks, the same as the launcher's ---------------------------------------------------------------
+  // --- checks, the same as those of the scripts ---------------------------------------------------------------
 
-  const listed = (values, name) => {
-    const text = values[name] ?? defaultOf(fields.get(name), "non-prompt");
-    return Math.floor((text.match(/'/g) || []).length / 2);
+  const listed = (values, name) => Math.floor((valueOf(values, name).match(/'/g) || []).length / 2);
+
+  const kindOf = (values, name) => {
+    const mirror = values.HF_ENDPOINT && values.HF_ENDPOINT.replace(/\/$/, "") !== facts.endpoint;
+    return facts.kinds[name === "HF_TOKEN" && mirror ? "mirror_token" : fields.get(name).kind];
   };
 
   const check = (values) => {
     const wrong = new Map();
     for (const [name, value] of Object.entries(values)) {
-      const kind = facts.kinds[fields.get(name).kind];
+      const kind = kindOf(values, name);
       if (!kind.test.test(value)) wrong.set(name, `${words.must_be} ${kind.words}`);
+      else if (/[;,]$/.test(value)) wrong.set(name, words.last_character);
       else if (value.includes('"') && value.includes("'")) wrong.set(name, words.quotes);
     }
+    if ((values.HF_TOKEN || "").startsWith("hf_your")) wrong.set("HF_TOKEN", words.placeholder);
     if (values.ENV_TOOL === "uv" && values.CONDA_MODULE) wrong.set("ENV_TOOL", words.two_tools);
     for (const stage of ["STAGE1", "STAGE2"]) {
-      const lengths = ["IMAGE", "MASK", "PROMPT"].map((part) => listed(values, `${stage}_VALIDATION_${part}`));
+      const lengths = ["IMAGE", "MASK", "PROMPT"].map((each) => listed(values, `${stage}_VALIDATION_${each}`));
       if (new Set(lengths).size > 1) wrong.set(`${stage}_VALIDATION_IMAGE`, `${words.lists} (${lengths.join(", ")})`);
-      for (const word of (values[`${stage}_EXTRA_ARGS`] || "").split(/\s+/)) {
-        const own = `${stage}_${word.slice(2).split("=")[0].toUpperCase()}`;
-        if (word.startsWith("--") && fields.has(own)) wrong.set(`${stage}_EXTRA_ARGS`, `${word.split("=")[0]} ${words.own_variable}: ${own}`);
+      for (const word of (values[`${stage}_EXTRA_ARGS`] || "").split(/\s+/).filter((each) => each.startsWith("--"))) {
+        const flag = facts.flags.find((each) => `--${each}`.startsWith(word.split("=")[0])); // argparse completes it
+        if (flag) wrong.set(`${stage}_EXTRA_ARGS`, fill(words.own_variable, { flag: `--${flag}` }));
       }
     }
     return wrong;
@@ -149,11 +161,9 @@
     return value.includes('"') ? `'${value}'` : `"${value}"`;
   };
 
-  const write = (values, version) => {
-    const lines = [
-      `HF_TOKEN=${quoted(values.HF_TOKEN || placeholderOfToken)}`,
-      `TRAIN_VERSION=${version}`,
-    ];
+  const write = (values) => {
+    const token = fields.get("HF_TOKEN").shown;
+    const lines = [`HF_TOKEN=${quoted(values.HF_TOKEN || token)}`, `TRAIN_VERSION=${versionOf(values)}`];
     let group = "edits";
     for (const [name, field] of fields) {
       if (field.group === "edits" || !(name in values)) continue;
@@ -164,70 +174,149 @@
     return `${lines.join("\n")}\n`;
   };
 
-  const showEstimates = (values) => {
-    const gpu = Number(document.getElementById("builder-gpu").value);
-    const found = estimate(values, gpu);
-    const show = (name, text) => say(document.querySelector(`[data-estimate="${name}"]`), text);
-    show("disk", `${Math.round(found.disk)} GB`);
-    show("time", found.hours === null ? words.unmeasured : `${found.hours.toFixed(1)} ${words.hours}${words.comma}${words.jobs}${words.colon}${found.jobs}`);
-    for (const [stage, each] of Object.entries(found.stages)) {
-      const amount = each.memory === null ? `≥ ${each.floor.toFixed(1)} ${words.floor}` : `${each.memory} GiB`;
-      show(stage, amount + words.colon + words[`verdict_${each.verdict}`]);
-    }
-    return found;
+  // A token is kept out of the history of bash.
+  const shellBlock = (file, secret) => {
+    const lines = ["(umask 077 && cat >config.env.new <<'END_OF_CONFIG' && mv -f config.env.new config.env", `${file}END_OF_CONFIG`, ")"];
+    const all = secret ? ["set +o history", ...lines, "set -o history"] : lines;
+    return `${[...all, "bash setup_and_train.sbatch check"].join("\n")}\n`;
+  };
+
+  // A config.env that is pasted: its values, and what the scripts would refuse in it.
+  const LINE = /^[ \t\v\f]*(?:export[ \t\v\f]+)?([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|'([^']*)'|([^ \t\v\f"'#]*))[ \t\v\f]*(?:#.*)?$/;
+  const read = (text) => {
+    const values = {}, refused = [];
+    text.replace(/^\ufeff/, "").split(/\r?\n/).forEach((content, index) => {
+      const line = index + 1;
+      if (/^[ \t\v\f]*(#|$)/.test(content)) return;
+      const match = LINE.exec(content);
+      if (!match) refused.push(fill(words.read_syntax, { line }));
+      else if (!fields.has(match[1])) refused.push(fill(words.read_unknown, { line, name: match[1] }));
+      else values[match[1]] = (match[2] ?? match[3] ?? match[4]).trim();
+    });
+    if (values.HF_TOKEN === fields.get("HF_TOKEN").shown) values.HF_TOKEN = "";
+    return { values, refused };
   };
 
   // --- the page ------------------------------------------------------------------------------------------------
 
-  const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+  const sayHours = (values, found) => {
+    if (found.hours === 0) return words.no_training;
+    if (found.hours === null) return words.unmeasured;
+    const hours = rounded(found.hours);
+    const jobs = found.jobs === 1 ? words.one_job : found.jobs === Infinity ? words.too_short : words.several_jobs;
+    const about = hours === 1 ? words.one_hour : fill(words.about_hours, { hours });
+    return about + words.comma + fill(jobs, { jobs: found.jobs, gpu_hours: hours * gpusOf(values) });
+  };
+
+  const sayStage = (found, gpu) => {
+    if (found.verdict === "no_training") return words.no_training;
+    if (found.need === null) {
+      const floor = fill(words.memory_floor, { floor: found.floor.toFixed(1) });
+      return words[found.verdict] + words.semicolon + floor;
+    }
+    const need = fill(words.memory_need, { need: found.need, usable: usableOf(gpu) });
+    const how = found.checkpointing ? words.checkpointing_on : words.checkpointing_off;
+    const basis = found.measured === null ? words.memory_estimated : fill(words.memory_measured, { measured: found.measured });
+    return need + words.colon + words[found.verdict] + words.semicolon + how + basis;
+  };
+
+  const showEstimates = (values) => {
+    const gpu = Number(part("gpu").value);
+    const found = estimate(values, gpu);
+    const prompt = versionOf(values) === "prompt";
+    const other = prompt ? estimate({ ...values, TRAIN_VERSION: "non-prompt" }, gpu) : found;
+    const about = (text) => (prompt && text !== words.no_training ? words.unmeasured_prompt + text : text);
+    const show = (name, text) => say(document.querySelector(`[data-estimate="${name}"]`), text);
+    const disk = fill(words.about_gb, { gb: Math.round(found.disk) });
+    show("disk", disk);
+    show("time", about(sayHours(values, other)));
+    for (const stage of ["stage1", "stage2"]) show(stage, about(sayStage(other.stages[stage], gpu)));
+    const verdicts = Object.values(found.stages).map((each) => each.verdict);
+    const verdict = ["fits_not", "unmeasured", "fits", "no_training"].find((each) => verdicts.includes(each));
+    return [disk, words[verdict]].join(" · ");
+  };
 
   const refresh = () => {
     const values = given();
-    const version = values.TRAIN_VERSION === "prompt" ? "prompt" : "non-prompt";
     const wrong = check(values);
     for (const [name, field] of fields) {
       const input = control(name);
       say(document.getElementById(`e-${name}`), wrong.get(name) || "");
-      if (wrong.has(name)) input.setAttribute("aria-invalid", "true");
-      else input.removeAttribute("aria-invalid");
-      if (typeof field.default === "string") continue;
-      const shown = defaultOf(field, version) || field.training;
-      if (input.tagName === "SELECT") say(input.options[0], shown ? `${shown} (${words.by_default})` : words.unset);
-      else input.placeholder = shown;
+      if (wrong.has(name)) {
+        input.setAttribute("aria-invalid", "true");
+        for (let fold = input.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+      } else input.removeAttribute("aria-invalid");
+      const byDefault = field.default[versionOf(values)];
+      if (!byDefault) continue;
+      if (input.tagName === "SELECT") say(input.options[0], words.by_default + words.colon + byDefault);
+      else input.placeholder = words.by_default + words.colon + byDefault;
     }
-    output.textContent = write(values, version);
-    problems.textContent = wrong.size ? `${wrong.size} ${words.problems}${words.colon}${[...wrong.keys()].join(words.comma)}` : "";
-    for (const id of ["builder-copy", "builder-download"]) document.getElementById(id).disabled = wrong.size > 0;
-    if (!wrong.size) showEstimates(values);
+    const file = write(values);
+    part("output").textContent = file;
+    part("shell").textContent = shellBlock(file, values.HF_TOKEN || values.WANDB_API_KEY);
+    const problems = wrong.size ? fill(words.problems, { names: [...wrong.keys()].join(words.comma) }) : "";
+    say(part("problems"), problems);
+    for (const button of document.querySelectorAll("[data-copies], #builder-download")) button.disabled = wrong.size > 0;
+    say(part("bar").firstElementChild, problems || `config.env · ${showEstimates(values)}`);
   };
 
-  let ofRecipe = []; // what the last recipe set; what was typed stays
+  // A recipe sets its own lines; the next one puts back what they replaced, unless that was typed over.
+  let ofRecipe = new Map();
+  const applyRecipe = (recipe) => {
+    for (const [name, { value, before }] of ofRecipe) if (control(name).value === value) control(name).value = before;
+    const lines = Object.entries(recipe ? recipe.values : {});
+    ofRecipe = new Map(lines.map(([name, value]) => [name, { value, before: control(name).value }]));
+    const replaced = lines.filter(([name, value]) => ![value, ""].includes(control(name).value))
+      .map(([name]) => `${name}=${control(name).value}`);
+    for (const [name, value] of lines) control(name).value = value;
+    if (recipe) part("gpu").value = String(recipe.gpu);
+    const list = (all) => all.join(words.list_comma);
+    say(part("recipe-set"), !recipe ? "" : [fill(words.recipe_sets, { lines: list(lines.map(([name, value]) => `${name}=${value}`)) }),
+      ...(replaced.length ? [fill(words.recipe_replaces, { lines: list(replaced) })] : []), words.recipe_keeps].join(" "));
+  };
+
+  const startOver = () => {
+    form.reset();
+    ofRecipe = new Map();
+    for (const name of ["recipe-set", "read-result"]) say(part(name), "");
+  };
+
+  const readPasted = () => {
+    const { values, refused } = read(part("paste").value);
+    startOver();
+    for (const [name, value] of Object.entries(values)) {
+      control(name).value = value;
+      if (control(name).value !== value) refused.push(`${name}=${value}${words.colon}${words.must_be} ${kindOf(values, name).words}`);
+    }
+    say(part("read-result"), [fill(words.read_values, { count: Object.keys(values).length }), ...refused].join(" "));
+    refresh();
+  };
 
   form.addEventListener("input", refresh);
-  document.getElementById("builder-gpu").addEventListener("input", refresh);
-  document.getElementById("builder-recipe").addEventListener("input", (event) => {
-    const values = facts.recipes[event.target.value]?.values || {};
-    for (const name of ofRecipe) control(name).value = "";
-    for (const [name, value] of Object.entries(values)) control(name).value = value;
-    ofRecipe = Object.keys(values);
+  part("gpu").addEventListener("input", refresh);
+  part("recipe").addEventListener("input", (event) => {
+    applyRecipe(facts.recipes[event.target.value]);
     refresh();
   });
-  document.getElementById("builder-reset").addEventListener("click", () => {
-    form.reset();
+  part("read-button").addEventListener("click", readPasted);
+  part("reset").addEventListener("click", () => {
+    startOver();
     refresh();
   });
-  document.getElementById("builder-copy").addEventListener("click", async (event) => {
-    await navigator.clipboard.writeText(output.textContent);
-    event.target.textContent = words.copied;
-    setTimeout(() => { event.target.textContent = words.copy; }, 1500);
-  });
-  document.getElementById("builder-download").addEventListener("click", () => {
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
+      button.textContent = words.copied;
+      setTimeout(() => { button.textContent = words.copy; }, 1500);
+    });
+  }
+  part("download").addEventListener("click", () => {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([output.textContent], { type: "text/plain" }));
+    link.href = URL.createObjectURL(new Blob([part("output").textContent], { type: "text/plain" }));
     link.download = "config.env";
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
-  form.reset();
+  startOver();
   refresh();
 })();

@@ -28,8 +28,8 @@ ARGUMENTS = [
 def page_names() -> list[str]:
     """Every page of the navigation, by its file's name."""
     config = (ROOT / "mkdocs.yml").read_text().replace("!ENV", "")
-    nav: list[dict[str, str]] = yaml.safe_load(config)["nav"]
-    return [Path(target).stem for entry in nav for target in entry.values()]
+    groups: list[dict[str, list[dict[str, str]]]] = yaml.safe_load(config)["nav"]
+    return [Path(page).stem for group in groups for entries in group.values() for entry in entries for page in entry.values()]
 
 
 def address(name: str, language: str) -> str:

@@ -10,6 +10,10 @@ import pytest
 from tests.matrix.roots import SUITES
 
 TOOLS = ("Debian", "Slurm", "bash", "curl", "coreutils", "Python")
+RESULT = {
+    "en": "**{good} of {all} runs passed**: {rows} scenarios on each of {releases} releases of Slurm.",
+    "zh": "**{all} 次运行中 {good} 次通过**：{rows} 个场景，{releases} 个 Slurm 版本。",
+}
 WORDS = {
     "en": ("Run of {} by `make matrix`.", "Scenario", "passed", "failed"),
     "zh": ("{} 由 `make matrix` 运行。", "场景", "通过", "失败"),
@@ -60,7 +64,9 @@ class TestedWith:
         head = [f"Slurm {release}" for release in SUITES]
         tables = [markdown(["", *head], brought), markdown([scenario, *head], rows)]
         head_line, last_line = "<!-- Written by `make matrix`. Do not edit. -->", date.format(datetime.now(UTC).date())
-        return "\n\n".join([head_line, *tables, last_line]) + "\n"
+        found = [passed for results in self.results.values() for passed in results.values()]
+        counts = {"good": sum(found), "all": len(found), "rows": len(self.results), "releases": len(SUITES)}
+        return "\n\n".join([head_line, RESULT[language].format(**counts), *tables[::-1], last_line]) + "\n"
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:

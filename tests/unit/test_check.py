@@ -111,11 +111,11 @@ def test_a_page_in_one_language_only_is_a_problem(copy: Path, language: str) -> 
 
 def test_check_navigation(copy: Path) -> None:
     settings = (ROOT / "mkdocs.yml").read_text()
-    (copy / "mkdocs.yml").write_text(settings.replace("- Scripts: scripts.md\n", "").replace("        Start: 开始\n", ""))
+    (copy / "mkdocs.yml").write_text(settings.replace("  - Scripts: scripts.md\n", "").replace("        Use: 使用\n", ""))
     found = {problem.path: problem.reason for problem in check_navigation(copy)}
     assert found == {
         "docs/en/scripts.md": "is not in mkdocs.yml: add '- Title: scripts.md' to nav",
-        "mkdocs.yml": "Start has no Chinese title: add it to nav_translations",
+        "mkdocs.yml": "Use has no Chinese title: add it to nav_translations",
     }
 
 

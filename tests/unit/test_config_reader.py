@@ -136,7 +136,7 @@ def test_ways_to_write_a_value(tmp_path: Path, line: str, name: str, value: str)
         (VALID + "PROJECT_HOME='/a b'\n", r"\[config-value\] config.env line 6: PROJECT_HOME"),
         (VALID + "PROJECT_HOME=/a:b\n", r"\[config-value\] config.env line 6: PROJECT_HOME"),
         (VALID + "PROJECT_HOME=/dev/null/x\n", r"\[project-home\] config.env line 6: PROJECT_HOME=/dev/null/x"),
-        (VALID + "STAGE1_CHECKPOINTS_TOTAL_LIMIT=1\n", r"\[config-value\].*a whole number from 2"),
+        (VALID + "STAGE1_CHECKPOINTS_TOTAL_LIMIT=1\n", r"\[config-value\].*an integer of 2 or more"),
         (VALID + "TRAIN_TIME=24\n", r"\[config-value\] config.env line 6: TRAIN_TIME"),
         (VALID + "PYPI_MIRROR=https://me:s3c!ret@pypi.corp.example/simple\n", r"\[config-value\] config.env line 6: PYPI_MIRROR"),
     ],

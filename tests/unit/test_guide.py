@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from diffueraser_docs.builder import choices_of
 from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import join_chinese_lines
 from diffueraser_docs.render import ROOT
 from diffueraser_docs.schema.base import LANGUAGES
 from diffueraser_docs.schema.guide import Recipe
-from diffueraser_docs.site import choices_of, flow_rows
+from diffueraser_docs.site import flow_rows
 from tests.unit.test_config_reader import TOKEN, read
 
 RECIPES = facts().guide.recipes
@@ -27,7 +28,7 @@ def test_the_scripts_accept_each_recipe(tmp_path: Path, recipe: Recipe, version:
         assert values[name] == (value, str(text.split("\n").index(f"{name}={value}") + 1))
 
 
-@pytest.mark.parametrize("words", ["4 × 24 GB", "8 × 80 GB", "12 hours", "out of memory", "quick trial"])
+@pytest.mark.parametrize("words", ["4 × 24 GB", "8 × 80 GB", "12 hours", "out of memory", "mirrors"])
 def test_the_questions_that_people_ask_have_a_recipe(words: str) -> None:
     assert any(words in recipe.title.en for recipe in RECIPES)
 
@@ -58,11 +59,14 @@ def test_the_diagram_puts_side_by_side_what_begins_together() -> None:
     rows = [[step.id for step in row] for row in flow_rows(facts().project.flow)]
     assert any(len(row) == 2 and row[1] == "dpo" for row in rows), "DPO-dataset stands beside the main line"
     assert rows[0] == ["config"]
-    assert rows[-1] == ["weights"]
+    assert rows[-1] == ["train", "dpo"]
+    assert facts().project.flow[-1].parts[-1].id == "weights"
 
 
 def test_chinese_lines_are_joined_and_others_are_not() -> None:
     assert join_chinese_lines("中文，\n换行") == "中文，换行"
+    assert join_chinese_lines("- 中文；\n  换行，\n`word`") == "- 中文；换行，`word`"
+    assert join_chinese_lines("```bash\n# 中文。\nword\n```") == "```bash\n# 中文。\nword\n```"
     assert join_chinese_lines("中文\n\n换段\n- 项\nword\n中") == "中文\n\n换段\n- 项\nword\n中"
 
 
@@ -72,4 +76,4 @@ def test_pages_of_figures_name_the_machine_and_what_was_not_measured() -> None:
         assert "measured.machine" in page
         assert "texts(measured.caveats)" in page
     assert "H100" in facts().measured.machine.en
-    assert any("several GPUs" in caveat.en for caveat in facts().measured.caveats)
+    assert any("more than two GPUs" in caveat.en for caveat in facts().measured.caveats)

@@ -173,7 +173,7 @@ def test_what_was_verified_is_recorded_with_its_date_and_shown(hub: Hub, data: F
         assert repository.verified
         assert (repository.verified.date, repository.verified.files) == (today, result.files)
     for language in ("en", "zh"):
-        assert PageMacros(loaded, language, {}).repositories_table().count(f"✅ {today}") == 4
+        assert PageMacros(loaded, language, {}).names()["repositories_table"]().count(f"✅ {today}") == 4
 
 
 def test_what_differs_loses_its_tick_and_what_could_not_be_asked_keeps_it(hub: Hub, data: Facts, folder: Path) -> None:
@@ -187,7 +187,7 @@ def test_what_differs_loses_its_tick_and_what_could_not_be_asked_keeps_it(hub: H
 
 def test_without_a_check_no_date_is_shown() -> None:
     for language in ("en", "zh"):
-        table = PageMacros(facts(), language, {}).repositories_table()
+        table = PageMacros(facts(), language, {}).names()["repositories_table"]()
         dates = sum(repository.verified is not None for repository in facts().hub.repositories)
         assert len(re.findall(r"✅ \d{4}-", table)) == dates
 

@@ -11,7 +11,7 @@ from diffueraser_docs.schema.base import LANGUAGES
 from diffueraser_docs.schema.messages import Message
 
 MESSAGES = facts().messages.messages
-FOREIGN = [message for message in MESSAGES if message.by != "script"]
+FOREIGN = [message for message in MESSAGES if message.by not in ("script", "note")]
 
 
 def lines(message: Message) -> list[str]:
@@ -53,7 +53,7 @@ def test_messages_share_no_line() -> None:
 
 def test_messages_name_only_variables_that_exist() -> None:
     known = {*facts().variable_names(), *(parameter.variable for parameter in facts().training.parameters)}
-    elsewhere = re.compile(r"(NCCL|GLOO|CUBLAS|CUDNN|SSL|LD|UV)_")
+    elsewhere = re.compile(r"(NCCL|GLOO|CUDA|CUBLAS|CUDNN|SSL|LD|UV)_")
     for message in MESSAGES:
         for name in re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b", f"{message.cause.en} {message.fix.en}"):
             assert name in known or elsewhere.match(name), f"{message.key}: {name}"
@@ -61,7 +61,7 @@ def test_messages_name_only_variables_that_exist() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_messages_table_names_ids(language: str) -> None:
-    table = PageMacros(facts(), language, {}).messages_table()
+    table = PageMacros(facts(), language, {}).names()["messages_table"]()
     common = [message.id for message in MESSAGES if message.common]
     assert re.findall(r"^\| \[?`([a-z0-9-]+)`", table, re.MULTILINE) == common
     assert len(common) >= 5

@@ -92,7 +92,7 @@ def test_a_page_is_two_texts_and_its_titles(checkout: Path) -> None:
     for language, text in PAGE.items():
         (checkout / "docs" / language / "more.md").write_text(text, encoding="utf-8")
     nav = checkout / "mkdocs.yml"
-    edit(nav, "- For maintainers: maintainers.md\n", "- For maintainers: maintainers.md\n- More: more.md\n")
+    edit(nav, "  - For maintainers: maintainers.md\n", "  - For maintainers: maintainers.md\n  - More: more.md\n")
     edit(nav, "        For maintainers: 维护者\n", "        For maintainers: 维护者\n        More: 更多\n")
     assert make_docs(checkout) == {"nothing to write: scripts and READMEs are as the facts say"}
     command(checkout, "mkdocs", "build", "--strict")

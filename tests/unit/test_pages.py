@@ -1,12 +1,19 @@
 """What pages tell a collaborator to write into config.env is read by the scripts without a complaint."""
 
 import subprocess
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from diffueraser_docs.facts import facts
+from diffueraser_docs.macros import ARCHIVE
 from diffueraser_docs.markdown import CodeBlock
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS
+from diffueraser_docs.mkdocs_hook import archive
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all
 from tests.cluster.pages import block_commands, code_spans, inline_commands, page_texts, settings_blocks
 from tests.unit.test_config_reader import TOKEN, read
 
@@ -63,6 +70,33 @@ def test_start_block_runs_as_pasted(tmp_path: Path, page: str) -> None:
     result = subprocess.run(["bash"], input=code, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stderr == ""
     assert result.stdout.split() == [str(tmp_path / "new" / "project"), *sorted(SCRIPTS)]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[str]:
+    """Where a site with the archive of scripts is published."""
+    (tmp_path / "site" / "downloads").mkdir(parents=True)
+    (tmp_path / "site" / "downloads" / ARCHIVE).write_bytes(archive())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("readme", READMES.values())
+def test_start_block_takes_the_scripts_from_the_site(tmp_path: Path, published: str, readme: str) -> None:
+    project = facts().project.model_copy(update={"site_url": published, "repository_url": "https://example.org/you/finetune"})
+    text = next(each.text for each in render_all(facts().model_copy(update={"project": project})) if each.path == readme)
+    commands = [command.text for command in block_commands(text, readme)][:3]
+    folder = str(tmp_path / "new" / "project")
+    code = "\n".join(commands).replace(commands[0].removeprefix("export PROJECT_HOME="), folder) + "\nls\n"
+    result = subprocess.run(["bash"], input=code, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (result.stderr, result.stdout.split()) == ("", sorted(SCRIPTS))
+    assert all((Path(folder) / name).read_bytes() == (ROOT / "scripts" / name).read_bytes() for name in SCRIPTS)
+    for link in ("training-parameters/", "builder/", "troubleshooting/#gpu-memory"):
+        assert f"({published}{'zh/' if 'zh' in readme else ''}{link})" in text
+    assert "(https://example.org/you/finetune/issues)" in text
 
 
 def test_the_readmes_show_the_scripts_and_no_settings_that_would_be_typed() -> None:

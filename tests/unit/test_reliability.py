@@ -35,12 +35,13 @@ def test_run_passing_writes_a_row_per_fault_and_step(inner: pytest.Pytester) -> 
     inner.makepyfile(TESTS)
     result = inner.runpytest_inprocess("--reliability", ".", "-p", "no:xdist")
     result.assert_outcomes(passed=5)
-    rows = [line for line in (inner.path / "reliability.en.md").read_text().splitlines() if "survived" in line]
+    rows = [line for line in (inner.path / "reliability.en.md").read_text().splitlines() if "| survived" in line]
     assert [re.sub(r" \d+ s ", " s ", row) for row in rows] == [
-        "| kill -9 to every process | download | survived | 2 | s | 0.0 MB | – |",
-        "| scancel | download | survived | 31 | s | 0.0 MB | – |",
+        "| download | kill -9 to every process | survived | 2 | s | 0 MB | – |",
+        "| download | scancel | survived | 31 | s | 0 MB | – |",
     ]
-    assert "顺利完成" in (inner.path / "reliability.zh.md").read_text()
+    assert "**33 cases of 2 faults**: in 33 " in (inner.path / "reliability.en.md").read_text()
+    assert "自动恢复并完成" in (inner.path / "reliability.zh.md").read_text()
 
 
 def test_run_failing_writes_nothing(inner: pytest.Pytester) -> None:

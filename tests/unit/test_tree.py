@@ -27,7 +27,7 @@ def with_parents(paths: set[str]) -> set[str]:
 def left_by(version: Version) -> set[str]:
     """Everything below PROJECT_HOME after a run of a version."""
     data, hub = facts().project, facts().hub
-    found = {*SCRIPTS, data.logs, data.environments, "setup_and_train-1.log"}
+    found = {*SCRIPTS, data.logs, data.state, ".cache", data.environments, "setup_and_train-1.log"}
     for repository in hub.repositories:
         found |= {f"{data.downloads}/{repository.name}/{name}" for name in HELD.get(repository.name, {})}
         for archive in repository.archives:
