@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from diffueraser_docs.render import READMES
 from diffueraser_docs.schema.base import VERSIONS
@@ -89,15 +90,21 @@ def new_project(lab: Lab, hub: Hub, index: PackageIndex, tmp_path: Path) -> Call
 
 @pytest.fixture(scope="session")
 def environment_built(
-    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
+    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory, shared: Path
 ) -> Project:
-    """A folder whose tools and environment exist, for all tests and both versions: what is left of setup takes seconds."""
+    """A folder after setup, for all tests and both versions. The first worker makes it, the others copy what it has made."""
     hub_server.set_faults()
     project = Project(tmp_path_factory.mktemp("setup") / "project", lab_running, hub_server, index)
-    project.copy_scripts()
-    project.two_edits("non-prompt")
-    assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
-    index.keep_bytecode(project.environment)
+    kept = shared / "set-up"
+    with FileLock(shared / "set-up.lock"):
+        if not kept.exists():
+            project.copy_scripts()
+            project.two_edits("non-prompt")
+            assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
+            index.keep_bytecode(project.environment)
+            project.copy_to(kept)
+            return project
+    Project(kept, lab_running, hub_server, index).copy_to(project.folder)
     return project
 
 

@@ -45,7 +45,7 @@ class Project:
         self.folder = folder
         self.lab = self.home_lab = lab
         # Where this machine's stand-ins are; a collaborator behind a mirror sets PYPI_MIRROR and HF_ENDPOINT.
-        self.env = {"PYPI_MIRROR": index.url, "UV_CACHE_DIR": str(index.cache), "NUM_GPUS": "2", **SHORT}
+        self.env = {"PYPI_MIRROR": index.url, "UV_CACHE_DIR": str(index.cache), "STANDIN_QUICK": "yes", "NUM_GPUS": "2", **SHORT}
         self.ask(hub)
 
     def ask(self, hub: Hub) -> None:
@@ -127,6 +127,18 @@ class Project:
             for path in (self.folder / ".state").glob(pattern)
         ]
         return [path for path in (*outputs, *markers, self.folder / "logs") if path.exists()]
+
+    def copy_to(self, folder: Path) -> None:
+        """A copy elsewhere. Environments are linked file by file; where a text names the old place it names the new one."""
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("environments"))
+        subprocess.run(["cp", "-al", self.folder / "environments", folder], check=True)
+        grep = ["grep", "--recursive", "--files-with-matches", "--binary-files=without-match", "--exclude-dir=site-packages"]
+        found = subprocess.run([*grep, "--fixed-strings", self.folder, folder], capture_output=True, text=True, check=True)
+        for path in map(Path, found.stdout.splitlines()):
+            part = path.with_name(f"{path.name}.part")
+            shutil.copy(path, part)
+            part.write_text(part.read_text().replace(str(self.folder), str(folder)))
+            part.replace(path)
 
     def forget_training(self) -> None:
         """Back to the state after setup, for the next test."""
