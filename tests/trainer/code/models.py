@@ -6,6 +6,9 @@ import time
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch._opaque_base import OpaqueBaseMeta
+
+torch._C._set_generator_metaclass(OpaqueBaseMeta)  # else done by torch's exporter, which STANDIN_QUICK leaves out
 
 
 def hold(place):
