@@ -172,7 +172,10 @@ class Walked:
 
 
 class Finished(dict[str, Walked]):
-    """The end-to-end run of each version, made on first use: the commands of a README, typed."""
+    """The end-to-end run of each version, made on first use: the commands of a README, typed.
+
+    The first README is walked in an empty folder, the other one where the environments are that the first has made.
+    """
 
     def __init__(self, lab: Lab, hub: Hub, index: PackageIndex, folders: pytest.TempPathFactory) -> None:
         super().__init__()
@@ -183,6 +186,9 @@ class Finished(dict[str, Walked]):
         lab, hub, index = self.parts
         hub.set_faults()
         project = Project(self.folders.mktemp(f"walked-{version}") / "smoke_test", lab, hub, index)
+        if version != VERSIONS[0]:
+            self[VERSIONS[0]].project.copy_to(project.folder)
+            project.keep_environments()
         readme = list(READMES)[VERSIONS.index(version)]
         commands = block_commands(page_texts()[READMES[readme]], READMES[readme])
         self[version] = Walked(project, readme, walk(project, commands, version, readme))

@@ -64,10 +64,17 @@ class Project:
 
     def large_from(self, size: int) -> None:
         """Let setup take files of more bytes than this for large ones, in this folder's copy of it."""
-        path = self.folder / "01_setup.sbatch"
-        text, count = re.subn(r"(?m)^LARGE=\d+", f"LARGE={size}", path.read_text())
-        assert count == 1, "01_setup.sbatch has no constant LARGE"
-        path.write_text(text)
+        self._change("01_setup.sbatch", r"(?m)^LARGE=\d+", f"LARGE={size}")
+
+    def look_every(self, seconds: int) -> None:
+        """Let training look at its trainer so often, in this folder's copy of it: once a minute is seldom for a test."""
+        self._change("02_train.sbatch", "while pause 60;", f"while pause {seconds};")
+
+    def _change(self, script: str, pattern: str, text: str) -> None:
+        path = self.folder / script
+        changed, count = re.subn(pattern, text, path.read_text())
+        assert count == 1, f"{script} has no {pattern}"
+        path.write_text(changed)
 
     def edit(self, **values: str) -> None:
         """Set variables in config.env: on their own line when it has one, else at the end."""
@@ -178,6 +185,12 @@ class Project:
         for path in (self.folder / ".state").iterdir():
             if path.name not in {"tools", "environment", *kept}:
                 path.unlink()
+
+    def keep_environments(self) -> None:
+        """Nothing is left but tools and environment."""
+        for path in (*self.folder.iterdir(), *(self.folder / ".state").iterdir()):
+            if path.name not in ("environments", ".state", "tools", "environment"):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def state(self, mark: str) -> Path:
         """What the scripts remember of a step."""

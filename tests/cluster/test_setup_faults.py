@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -51,9 +50,7 @@ def test_access_refused(
     project = new_project()
     project.edit(**edits)
     project.hub.set_faults(*faults)
-    began = time.monotonic()
     said = on_login_node(project, **NOTHING_INSTALLED, HF_ENDPOINT=edits.get("HF_ENDPOINT", project.hub.endpoint))
-    assert time.monotonic() - began < 20
     assert named.format(token=project.line("HF_TOKEN")) in said.refused(expected)
     assert project.hub.payload() == {}
 
