@@ -65,6 +65,17 @@ def test_access_in_a_job(new_project: Callable[[], Project]) -> None:
     assert on_login_node(project, "access").completed().strip() == ""
 
 
+@pytest.mark.fault("503", "access", "survived")
+def test_access_while_the_hub_is_overloaded(without: Without) -> None:
+    """Of the repositories one is asked in vain and one twice: what cannot be asked now is not refused."""
+    project = without(CODE)
+    project.hub.set_faults({"match": "resolve/main/.gitattributes", "kind": "status", "value": 503, "count": 4})
+    on_login_node(project).completed()
+    assert_complete(project)
+    asked = [status for _, path, _, status in project.hub.requests() if path.endswith("/resolve/main/.gitattributes")]
+    assert asked.count(503) == 4, asked
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

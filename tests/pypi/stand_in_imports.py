@@ -27,9 +27,12 @@ class Nothing(MetaPathFinder, Loader):
         return ModuleSpec(name, self, is_package=True) if f"{name}.".startswith(UNUSED) else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Decorators leave functions as they are, and nothing is compiled."""
-        compiled = SimpleNamespace(OptimizedModule=type("OptimizedModule", (), {}))
-        module: ModuleType = MagicMock(disable=lambda function, *_, **__: function, eval_frame=compiled)
+        """Decorators leave functions as they are, and no model is of the classes that accelerate asks for."""
+        module: ModuleType = MagicMock(
+            disable=lambda function, *_, **__: function,
+            eval_frame=SimpleNamespace(OptimizedModule=type("OptimizedModule", (), {})),
+            FullyShardedDataParallel=type("FullyShardedDataParallel", (), {}),
+        )
         return module
 
     def exec_module(self, module: ModuleType) -> None:
