@@ -19,6 +19,7 @@ LONG = (
     "tests/cluster/test_training.py",
     "tests/cluster/test_setup_faults.py",
     *LOOK_AT_ONE_RUN,
+    "tests/cluster/test_first_edition.py",
     "tests/cluster/test_training_stops.py",
     "tests/browser/test_pages.py",
     "tests/cluster/test_launcher.py",
