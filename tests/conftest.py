@@ -20,6 +20,7 @@ LONG = (
     *LOOK_AT_ONE_RUN,
     "tests/cluster/test_setup_faults.py",
     "tests/cluster/test_page_commands.py",
+    "tests/cluster/test_first_edition.py",
     "tests/cluster/test_training_stops.py",
     "tests/browser/test_pages.py",
     "tests/cluster/test_launcher.py",
