@@ -1,8 +1,9 @@
 """Checks that nothing false is committed: generated files, paths, embedded scripts, messages, pages and their languages."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,8 @@ def check_drift(root: Path, rendered: Iterable[Rendered]) -> list[Problem]:
     for entry in rendered:
         path = root / entry.path
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        if text != entry.text:
-            pairs = zip(text.splitlines(), entry.text.splitlines(), strict=False)
-            shorter = min(len(text.splitlines()), len(entry.text.splitlines())) + 1
-            line = next((number for number, (a, b) in enumerate(pairs, 1) if a != b), shorter)
+        pairs = zip_longest(text.splitlines(keepends=True), entry.text.splitlines(keepends=True))
+        if line := next((number for number, (here, there) in enumerate(pairs, 1) if here != there), None):
             problems.append(Problem(entry.path, line, "differs from what the facts render: run make docs"))
     return problems
 
@@ -63,41 +62,40 @@ def pages(root: Path) -> list[Path]:
     return [root / name for name in READMES.values()] + [page for folder in folders for page in sorted(folder.rglob("*.md"))]
 
 
+def _lines(root: Path, paths: Iterable[Path]) -> Iterator[tuple[str, int, str]]:
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
+            yield str(path.relative_to(root)), number, line
+
+
 def check_paths(root: Path) -> list[Problem]:
     """No `~/` and no developer's home folder anywhere that a collaborator reads."""
-    problems = []
-    for path in [root / "scripts" / name for name in SCRIPTS] + pages(root):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
-            if match := HOME_PATH.search(line):
-                name = str(path.relative_to(root))
-                problems.append(Problem(name, number, f"{match[0]} is hard-coded: write $PROJECT_HOME"))
-    return problems
+    return [
+        Problem(name, number, f"{match[0]} is hard-coded: write $PROJECT_HOME")
+        for name, number, line in _lines(root, [root / "scripts" / name for name in SCRIPTS] + pages(root))
+        if (match := HOME_PATH.search(line))
+    ]
 
 
 def check_embedded(root: Path) -> list[Problem]:
     """Embedded scripts are the files in scripts/, and every command calls a script that exists."""
     problems = []
-    scripts = {
-        name: (root / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS if (root / "scripts" / name).exists()
-    }
-    for readme in READMES.values():
-        if not (root / readme).exists():
-            continue
+    scripts = _scripts(root)
+    for readme in filter(lambda name: (root / name).exists(), READMES.values()):
         blocks = code_blocks(root / readme, readme)
         for name, text in scripts.items():
             if not any(block.text == text for block in blocks):
-                line = next((b.line for b in blocks if _head(b.text) == _head(text)), 1)
+                head = text.splitlines()[:2]  # by these a script is recognised although it differs
+                line = next((block.line for block in blocks if block.text.splitlines()[:2] == head), 1)
                 problems.append(Problem(readme, line, f"{name} is not embedded byte for byte as in scripts/{name}"))
-    for page in pages(root):
-        if page.exists():
-            name = str(page.relative_to(root))
-            problems += _commands(name, page.read_text(encoding="utf-8"), [*scripts.values()])
+    for page in filter(Path.exists, pages(root)):
+        problems += _commands(str(page.relative_to(root)), page.read_text(encoding="utf-8"), [*scripts.values()])
     return problems
 
 
-def _head(text: str) -> list[str]:
-    """The lines by which an embedded script is recognised although it differs."""
-    return text.splitlines()[:2]
+def _scripts(root: Path) -> dict[str, str]:
+    paths = {name: root / "scripts" / name for name in SCRIPTS}
+    return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.exists()}
 
 
 def _commands(page: str, text: str, scripts: list[str]) -> list[Problem]:
@@ -115,13 +113,12 @@ def _commands(page: str, text: str, scripts: list[str]) -> list[Problem]:
 def check_variables(root: Path, data: Facts) -> list[Problem]:
     """Every variable that a page assigns or names in capitals with a stage exists."""
     known = set(data.variable_names())
-    problems = []
-    for page in pages(root):
-        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines() if page.exists() else [], 1):
-            for name in re.findall(r"\b(STAGE[12]_[A-Z0-9_]*[A-Z0-9])\b", line):
-                if name not in known:
-                    problems.append(Problem(str(page.relative_to(root)), number, f"{name} is no variable of config.env"))
-    return problems
+    return [
+        Problem(page, number, f"{name} is no variable of config.env")
+        for page, number, line in _lines(root, pages(root))
+        for name in re.findall(r"\b(STAGE[12]_[A-Z0-9_]*[A-Z0-9])\b", line)
+        if name not in known
+    ]
 
 
 def check_pages(root: Path) -> list[Problem]:
@@ -195,18 +192,13 @@ def check_languages(templates: Path) -> list[Problem]:
 def check_messages(root: Path, data: Facts) -> list[Problem]:
     """Every message id of a script has its entry in messages.yaml, and every entry its script."""
     entries = {message.id for message in data.messages.messages if message.id}
-    scripts = {name: root / "scripts" / name for name in SCRIPTS if (root / "scripts" / name).exists()}
-    texts = {f"scripts/{name}": path.read_text(encoding="utf-8") for name, path in scripts.items()}
+    texts = {f"scripts/{name}": text for name, text in _scripts(root).items()}
+    used = [(path, line, id_) for path, text in texts.items() for id_, line in ids_of(text).items()]
+    rows = [*(row.id for row in data.causes.causes), *(row.id for row in data.causes.refusals)]
+    used += [("diffueraser_docs/facts/causes.yaml", 1, id_) for id_ in rows]
     problems = [
         Problem(path, line, f"{id_} has no entry: add one to facts/messages.yaml")
-        for path, text in texts.items()
-        for id_, line in ids_of(text).items()
-        if id_ not in entries
-    ]
-    rows = [*(row.id for row in data.causes.causes), *(row.id for row in data.causes.refusals)]
-    problems += [
-        Problem("diffueraser_docs/facts/causes.yaml", 1, f"{id_} has no entry: add one to facts/messages.yaml")
-        for id_ in rows
+        for path, line, id_ in used
         if id_ not in entries
     ]
     everything = "\n".join(texts.values())
@@ -223,16 +215,7 @@ def check_messages(root: Path, data: Facts) -> list[Problem]:
 
 
 def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TEMPLATES) -> list[Problem]:
-    """Run every check.
-
-    Args:
-        root: the project's root.
-        data: the facts to compare with; those of the package when left out.
-        templates: the folder of templates that scripts and READMEs are rendered from.
-
-    Returns:
-        All problems, sorted by file and line; empty when all is well.
-    """
+    """All problems, sorted by file and line; empty when all is well."""
     data = data or facts()
     problems = [
         *check_drift(root, render_all(data, templates)),

@@ -64,6 +64,7 @@ def script_environment(data: Facts, templates: Path = TEMPLATES) -> Environment:
         environment=data.environment,
         groups=data.configuration.groups,
         patches=data.patches.patches,
+        training=data.training,
     )
     return environment
 

@@ -34,6 +34,8 @@ class TreeEntry(Model):
     """Below PROJECT_HOME; a trailing slash marks a folder, {root} stands for the folder of each version."""
     note: Text | None = None
     versions: list[Version] = ["non-prompt", "prompt"]
+    trial: bool = False
+    """Left by a trial alone."""
 
 
 class Project(Model):
@@ -64,5 +66,5 @@ class Project(Model):
                 continue
             for version in entry.versions:
                 path = entry.path.replace("{root}", self.roots[version])
-                lines.append(TreeEntry(path=path, note=entry.note, versions=[version]))
+                lines.append(entry.model_copy(update={"path": path, "versions": [version]}))
         return lines

@@ -73,6 +73,8 @@ class Training(Model):
     """With the defaults, on one H100."""
     useful_workers: dict[Stage, int]
     """Most data-loader workers per GPU that make a stage faster."""
+    trial_steps: int
+    """Steps of each stage in a trial; its checkpoint and validation are those of the last one."""
     effects: dict[str, Text]
     """What a parameter does to GPU memory or speed, in words."""
 

@@ -221,6 +221,8 @@ check_value() {
         value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
     elif [[ -n $value && ! $value =~ ^($pattern)$ ]]; then
         value_problem config-value "$name" "must be ${DESCRIPTION[$name]}"
+    elif [[ $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30,}$ ]]; then # Slurm would show it to everybody
+        value_problem config-value "$name" "this is a token of the Hub" "Put it on the line of HF_TOKEN."
     fi
 }
 

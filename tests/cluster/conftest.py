@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from diffueraser_docs.render import READMES
 from diffueraser_docs.schema.base import VERSIONS
@@ -89,15 +90,21 @@ def new_project(lab: Lab, hub: Hub, index: PackageIndex, tmp_path: Path) -> Call
 
 @pytest.fixture(scope="session")
 def environment_built(
-    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory
+    lab_running: Lab, hub_server: Hub, index: PackageIndex, tmp_path_factory: pytest.TempPathFactory, shared: Path
 ) -> Project:
-    """A folder whose tools and environment exist, for all tests and both versions: what is left of setup takes seconds."""
+    """A folder after setup, for all tests and both versions. The first worker makes it, the others copy what it has made."""
     hub_server.set_faults()
     project = Project(tmp_path_factory.mktemp("setup") / "project", lab_running, hub_server, index)
-    project.copy_scripts()
-    project.two_edits("non-prompt")
-    assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
-    index.keep_bytecode(project.environment)
+    kept = shared / "set-up"
+    with FileLock(shared / "set-up.lock"):
+        if not kept.exists():
+            project.copy_scripts()
+            project.two_edits("non-prompt")
+            assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
+            index.keep_bytecode(project.environment)
+            project.copy_to(kept)
+            return project
+    Project(kept, lab_running, hub_server, index).copy_to(project.folder)
     return project
 
 
@@ -165,7 +172,10 @@ class Walked:
 
 
 class Finished(dict[str, Walked]):
-    """The end-to-end run of each version, made on first use: the commands of a README, typed."""
+    """The end-to-end run of each version, made on first use: the commands of a README, typed.
+
+    The first README is walked in an empty folder, the other one where the environments are that the first has made.
+    """
 
     def __init__(self, lab: Lab, hub: Hub, index: PackageIndex, folders: pytest.TempPathFactory) -> None:
         super().__init__()
@@ -176,6 +186,9 @@ class Finished(dict[str, Walked]):
         lab, hub, index = self.parts
         hub.set_faults()
         project = Project(self.folders.mktemp(f"walked-{version}") / "smoke_test", lab, hub, index)
+        if version != VERSIONS[0]:
+            self[VERSIONS[0]].project.copy_to(project.folder)
+            project.keep_environments()
         readme = list(READMES)[VERSIONS.index(version)]
         commands = block_commands(page_texts()[READMES[readme]], READMES[readme])
         self[version] = Walked(project, readme, walk(project, commands, version, readme))

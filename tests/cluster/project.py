@@ -28,7 +28,10 @@ TRAINING_OUTPUT = (
     "logs-finetune-stage1",
     "logs-finetune-stage2",
     "converted_weights",
+    "trial",
 )
+# Beside the weights: parameters, times and jobs of their own.
+RECORDS = ("weights.json", "summary.txt")
 
 
 class Index(Protocol):
@@ -45,7 +48,7 @@ class Project:
         self.folder = folder
         self.lab = self.home_lab = lab
         # Where this machine's stand-ins are; a collaborator behind a mirror sets PYPI_MIRROR and HF_ENDPOINT.
-        self.env = {"PYPI_MIRROR": index.url, "UV_CACHE_DIR": str(index.cache), "NUM_GPUS": "2", **SHORT}
+        self.env = {"PYPI_MIRROR": index.url, "UV_CACHE_DIR": str(index.cache), "STANDIN_QUICK": "yes", "NUM_GPUS": "2", **SHORT}
         self.ask(hub)
 
     def ask(self, hub: Hub) -> None:
@@ -64,10 +67,17 @@ class Project:
 
     def large_from(self, size: int) -> None:
         """Let setup take files of more bytes than this for large ones, in this folder's copy of it."""
-        path = self.folder / "01_setup.sbatch"
-        text, count = re.subn(r"(?m)^LARGE=\d+", f"LARGE={size}", path.read_text())
-        assert count == 1, "01_setup.sbatch has no constant LARGE"
-        path.write_text(text)
+        self._change("01_setup.sbatch", r"(?m)^LARGE=\d+", f"LARGE={size}")
+
+    def look_every(self, seconds: int) -> None:
+        """Let training look at its trainer so often, in this folder's copy of it: once a minute is seldom for a test."""
+        self._change("02_train.sbatch", "while pause 60;", f"while pause {seconds};")
+
+    def _change(self, script: str, pattern: str, text: str) -> None:
+        path = self.folder / script
+        changed, count = re.subn(pattern, text, path.read_text())
+        assert count == 1, f"{script} has no {pattern}"
+        path.write_text(changed)
 
     def edit(self, **values: str) -> None:
         """Set variables in config.env: on their own line when it has one, else at the end."""
@@ -123,10 +133,22 @@ class Project:
         outputs = [self.root(version) / name for version in VERSIONS for name in TRAINING_OUTPUT]
         markers = [
             path
-            for pattern in ("training-*", "progress-*", "lock-*", "fruitless-*")
+            for pattern in ("training-*", "progress-*", "history-*", "estimate-*", "lock-*", "fruitless-*")
             for path in (self.folder / ".state").glob(pattern)
         ]
         return [path for path in (*outputs, *markers, self.folder / "logs") if path.exists()]
+
+    def copy_to(self, folder: Path) -> None:
+        """A copy elsewhere. Environments are linked file by file; where a text names the old place it names the new one."""
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("environments"))
+        subprocess.run(["cp", "-al", self.folder / "environments", folder], check=True)
+        grep = ["grep", "--recursive", "--files-with-matches", "--binary-files=without-match", "--exclude-dir=site-packages"]
+        found = subprocess.run([*grep, "--fixed-strings", self.folder, folder], capture_output=True, text=True, check=True)
+        for path in map(Path, found.stdout.splitlines()):
+            part = path.with_name(f"{path.name}.part")
+            shutil.copy(path, part)
+            part.write_text(part.read_text().replace(str(self.folder), str(folder)))
+            part.replace(path)
 
     def forget_training(self) -> None:
         """Back to the state after setup, for the next test."""
@@ -167,6 +189,12 @@ class Project:
             if path.name not in {"tools", "environment", *kept}:
                 path.unlink()
 
+    def keep_environments(self) -> None:
+        """Nothing is left but tools and environment."""
+        for path in (*self.folder.iterdir(), *(self.folder / ".state").iterdir()):
+            if path.name not in ("environments", ".state", "tools", "environment"):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
     def state(self, mark: str) -> Path:
         """What the scripts remember of a step."""
         return self.folder / ".state" / mark
@@ -186,5 +214,5 @@ class Project:
         return {
             str(path.relative_to(folder)): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != "weights.json"
+            if path.is_file() and path.name not in RECORDS
         }

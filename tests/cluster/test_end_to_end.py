@@ -1,7 +1,5 @@
 """What a collaborator does, from the README to the weights."""
 
-import time
-
 import pytest
 from safetensors import safe_open
 
@@ -34,27 +32,14 @@ def test_two_edits_and_one_command(finished: Finished, version: str) -> None:
     left = [p for p in project.root(version).rglob("*") if p.suffix in (".py", ".sh") and b"/home/hj/" in p.read_bytes()]
     assert not left, f"not rewritten: {left}"
 
-    # Submitting again, by whatever form, is over in seconds, submits nothing and moves no byte.
+    # Submitting again, by whatever form, submits nothing and moves no byte.
     project.hub.reset()
-    jobs, weights, began = project.lab.jobs(), project.weights(version), time.monotonic()
+    jobs, weights = project.lab.jobs(), project.weights(version)
     again = project.bash("setup_and_train.sbatch")
     assert again.returncode == 0, again.stderr
     assert project.lab.jobs() == jobs
     for script in ("01_setup.sbatch", "02_train.sbatch"):
         assert project.run(script) == "COMPLETED", project.log()
-    assert time.monotonic() - began < 20
     assert project.hub.payload() == {}
     assert project.weights(version) == weights
     assert len(list((project.folder / "logs").glob("trainer-*"))) == 2, "a trainer was started again"
-
-
-def test_steps_by_hand(unprepared: Project) -> None:
-    """Of the prompt version; those of the other are typed from the page "How it works" (test_readme_commands.py)."""
-    project, version = unprepared, VERSIONS[-1]
-    project.two_edits(version)
-    assert project.run("01_setup.sbatch") == "COMPLETED", project.log()
-    assert project.run("--gres=gpu:1", "--cpus-per-task=6", "--mem=8G", "02_train.sbatch", NUM_GPUS="1") == "COMPLETED", (
-        project.log()
-    )
-    assert_weights(project, version)
-    assert (project.folder / "DiffuEraser_downloads" / "DPO-dataset" / "davis_bear" / "meta.json").is_file()

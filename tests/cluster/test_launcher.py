@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.lab import Lab, Node, Partition, wait_for
-from tests.cluster.project import Project
-from tests.cluster.training import clean, error, ids, job_log, log, notes, starts
+from tests.cluster.project import RECORDS, Project
+from tests.cluster.training import checkpoints, clean, error, ids, job_log, log, notes, starts, train
 from tests.hub import TOKEN, Hub
 from tests.pypi import PackageIndex
 
@@ -38,10 +38,10 @@ def refused(project: Project, *arguments: str, **env: str) -> str:
     return result.stderr
 
 
-def submitted(project: Project, **env: str) -> dict[str, dict[str, str]]:
+def submitted(project: Project, *arguments: str, **env: str) -> dict[str, dict[str, str]]:
     """What scontrol says of the jobs that the launcher submits, by name: setup, train, dpo, upload."""
     before = set(project.lab.jobs())
-    result = project.bash(LAUNCHER, **env)
+    result = project.bash(LAUNCHER, *arguments, **env)
     assert result.returncode == 0, result.stdout + result.stderr
     jobs = {job: project.lab.job(job) for job in set(project.lab.jobs()) - before}
     for job in jobs:
@@ -362,9 +362,9 @@ def test_launcher_from_the_queue_to_the_uploaded_weights(ready: Callable[..., Pr
     assert [states[int(job["JobId"])] for job in jobs.values()] == ["COMPLETED"] * 3, project.log()
     assert (project.record("non-prompt", 1)["step"], project.record("non-prompt", 2)["step"]) == (12, 3)
     pushed = project.hub.root / "collaborator" / "weights" / "non-prompt"
-    assert {
-        str(p.relative_to(pushed)): p.read_bytes() for p in pushed.rglob("*.*") if p.name != "weights.json"
-    } == project.weights("non-prompt")
+    assert {str(p.relative_to(pushed)): p.read_bytes() for p in pushed.rglob("*.*") if p.name not in RECORDS} == project.weights(
+        "non-prompt"
+    )
     assert (pushed.parent.parent / ".weights.private").exists()
     status = project.bash(LAUNCHER, "status").stdout
     for name, job in jobs.items():
@@ -382,3 +382,58 @@ def test_launcher_from_the_queue_to_the_uploaded_weights(ready: Callable[..., Pr
     upload = project.sbatch("01_setup.sbatch", "upload")
     assert project.lab.wait(upload) == "FAILED"
     assert ids(job_log(project, upload)) == ["upload-failed"]
+
+
+def left_by_the_run(project: Project) -> tuple[object, ...]:
+    """Weights, checkpoints and marks of the run that is no trial."""
+    marks = ("progress-non-prompt-stage1", "history-non-prompt")
+    return (project.weights("non-prompt"), checkpoints(project), [project.state(mark).read_text() for mark in marks])
+
+
+def test_launcher_trial(ready: Callable[..., Project]) -> None:
+    """20 steps of each stage on the allocation of a full run, in folders of its own; the run beside it does not notice."""
+    project = clean(ready("non-prompt"))
+    project.edit(UPLOAD_REPO="collaborator/weights")
+    assert train(project, STAGE="1") == "COMPLETED", log(project)
+    root = project.root("non-prompt")
+    trial, mark = root / "trial", project.state("progress-non-prompt-stage1")
+    before = (
+        project.weights("non-prompt"),
+        checkpoints(project),
+        mark.read_text(),
+        project.state("history-non-prompt").read_text(),
+    )
+    trial.mkdir()
+    (trial / "old").touch()
+    jobs = submitted(project, "trial", SETUP_SBATCH_OPTIONS="--hold")
+    assert set(jobs) == {"setup", "trial"}
+    assert [jobs["trial"][key] for key in ("TresPerNode", "TimeLimit")] == ["gres:gpu:2", "1-00:00:00"]
+    assert not (trial / "old").exists()
+    assert ids(refused(project)) == ids(refused(project, "trial")) == ["jobs-exist"]
+    status = project.bash(LAUNCHER, "status").stdout
+    assert re.match(rf"job {jobs['trial']['JobId']}\b.*\bpending", shown(status, "trial")), status
+    assert project.bash(LAUNCHER, "cancel").returncode == 0
+    wait_for(lambda: not held(project), "cancelled", 30, costly=True)
+    job = int(submitted(project, "trial")["trial"]["JobId"])
+    assert project.lab.wait(job, 240) == "COMPLETED", project.log()
+    said = job_log(project, job).strip()
+    estimate = r"a full run would take about [0-9.]+ hours and [0-9.]+ GPU-hours at the speed seen"
+    assert re.fullmatch(rf".*{estimate}", said.splitlines()[-1]), said
+    for stage in (1, 2):
+        assert (trial / f"finetune-stage{stage}" / "checkpoint-20").is_dir()
+        assert (trial / "converted_weights" / f"finetuned-stage{stage}" / "weights.json").exists()
+        assert list((trial / f"logs-finetune-stage{stage}").glob("samples/sample-20/*"))
+    assert "Summary of trial-non-prompt" in (trial / "converted_weights" / "summary.txt").read_text()
+    status = project.bash(LAUNCHER, "status").stdout
+    assert re.match(rf"job {job}\b.*\bcompleted", shown(status, "trial")), status
+    assert re.search(estimate, status), status
+    after = (
+        project.weights("non-prompt"),
+        checkpoints(project),
+        mark.read_text(),
+        project.state("history-non-prompt").read_text(),
+    )
+    assert after == before
+    assert checkpoints(project, stage=2) == []
+    assert train(project) == "COMPLETED", log(project)
+    assert (starts(project), starts(project, 2)) == ([0], [0]), "the run resumes from its own checkpoints alone"

@@ -10,11 +10,15 @@ import pytest
 from tests.cluster.lab import ENDED, wait_for
 from tests.cluster.project import Project
 from tests.cluster.setup import kill_hard
+from tests.cluster.training import KeptRun, project, undisturbed
 
+__all__ = ["project", "undisturbed"]
 Record = Callable[[str, object], None]
 SEED = int(os.environ.get("KILL_SEED", "1"))
 # `make kills` asks for thirty; every test run for a few.
 KILLS = int(os.environ.get("KILLS", "2"))
+HALF = 20
+"""Seconds that about half of a pipeline takes on an idle machine."""
 
 
 def pipeline(project: Project) -> list[int]:
@@ -52,21 +56,18 @@ def assert_no_half_is_taken_for_a_whole(project: Project, undisturbed: dict[str,
 
 @pytest.mark.timeout(3600)
 @pytest.mark.fault("random kills", "pipeline", "survived")
-def test_killed_at_random_moments_it_still_ends_with_the_same_weights(unprepared: Project, record_property: Record) -> None:
-    project = unprepared
+def test_killed_at_random_moments_it_still_ends_with_the_same_weights(
+    project: Project, undisturbed: Callable[[], KeptRun], record_property: Record
+) -> None:
     record_property("cases", KILLS)
-    jobs = pipeline(project)
-    started = time.monotonic()
-    assert [project.lab.wait(job, 300) for job in jobs] == ["COMPLETED", "COMPLETED"], project.log()
-    whole = time.monotonic() - started
-    undisturbed = project.weights("non-prompt")
-    assert len(undisturbed) == 8, sorted(undisturbed)
+    whole = undisturbed().weights
+    assert len(whole) == 8, sorted(whole)
     project.forget_setup()
     moments = random.Random(SEED)
     for number in range(KILLS):
         jobs = pipeline(project)
         begun = time.monotonic()
-        after = moments.uniform(0.5, whole / 2)
+        after = moments.uniform(0.5, HALF)
         wait_for(
             lambda begun=begun, after=after, jobs=jobs: (  # type: ignore[misc]
                 time.monotonic() - begun > after or project.lab.job(jobs[1]).get("JobState") in ENDED
@@ -76,9 +77,9 @@ def test_killed_at_random_moments_it_still_ends_with_the_same_weights(unprepared
             costly=True,
         )
         kill_what_runs(project, jobs)
-        assert_no_half_is_taken_for_a_whole(project, undisturbed)
+        assert_no_half_is_taken_for_a_whole(project, whole)
         if number % 6 == 5:  # begin again from nothing now and then, so that early steps are hit too
             project.forget_setup()
     jobs = pipeline(project)
     assert [project.lab.wait(job, 300) for job in jobs] == ["COMPLETED", "COMPLETED"], project.log()
-    assert project.weights("non-prompt") == undisturbed, f"seed {SEED}: other weights than undisturbed"
+    assert project.weights("non-prompt") == whole, f"seed {SEED}: other weights than undisturbed"

@@ -60,7 +60,7 @@ def warn(project: Project, job: int) -> None:
 def test_interruptions_time_limit(project: Project, undisturbed: Undisturbed, hold: Hold, little_is_lost: Lost) -> None:
     whole = undisturbed()
     hold.at(IN_STAGE_1)
-    job = submit(project, "--time=30", "--signal=B:USR1@60", STAGE="1", **hold.env)
+    job = submit(project, "--time=30", "--signal=B:USR1@110", STAGE="1", **hold.env)
     hold.wait()
     ran = project.lab.run(["squeue", "--noheader", f"--jobs={job}", "--format=%M"], project.folder).stdout.strip()
     minutes = 2 + int(ran.split(":")[-2])

@@ -63,6 +63,7 @@ def test_stops_killed_rank(project: Project, undisturbed: Undisturbed, hold: Hol
 def test_stops_hanging_rank(project: Project, undisturbed: Undisturbed, hold: Hold) -> None:
     """Meanwhile `status` says how far it is, by the trainer's own bar and not by that of a validation."""
     whole = undisturbed(2)
+    project.look_every(2)
     hold.at(f"stage 1, step {HELD_AT}")
     job = submit(project, gpus=2, STAGE="1", STALL_MINUTES="1", **hold.env)
     hold.wait()
@@ -122,6 +123,7 @@ def test_stops_skipped_data_set(project: Project, hold: Hold) -> None:
     """As many files as ever, elsewhere: the trainer says so and would train for days on half of the data."""
     frames = project.root("non-prompt") / "dataset" / "DAVIS" / "JPEGImages" / "480p"
     frames.rename(frames.with_name("full"))
+    project.look_every(2)
     hold.at("stage 1, step 3")
     try:
         job = submit(project, STAGE="1", **NO_VALIDATION, **hold.env)

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from tests.cluster.lab import Lab, wait_for
-from tests.cluster.project import TRAINING_OUTPUT, Project
+from tests.cluster.project import RECORDS, TRAINING_OUTPUT, Project
 
 __all__ = ["Hold", "hold", "project", "undisturbed"]
 Ready = Callable[..., Project]
@@ -168,7 +168,7 @@ class KeptRun:
 
 def weights_in(folder: Path) -> Weights:
     """Every converted file and its bytes, records left out: they hold parameters and times of their own."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "weights.json"]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in RECORDS]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

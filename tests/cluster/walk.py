@@ -13,7 +13,7 @@ from tests.cluster.project import Project
 
 # The folder that stands in the pages for the collaborator's own.
 SHOWN = str(next(v.shown for v in facts().configuration.variables if v.name == "PROJECT_HOME"))
-# What no test can type, and what is done in its place. tests/cluster/test_readme_commands.py counts them.
+# What no test can type, and what is done in its place. tests/cluster/test_page_commands.py counts them.
 NOT_TYPED = {
     "nano config.env": "an editor waits for a person: the test makes the two edits",
     "make docs": "it is what builds the pages that this test reads: CI runs it before this test",

@@ -25,6 +25,8 @@ PORTS = range(9990, 9994)
 TORCH = "2.13.0"
 """The torch for CPU and Python 3.11 that is to be had; the index offers it under the version that the scripts ask for."""
 STAND_IN = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Stand-in of the tests: it can only be imported\n"
+QUICK = HERE / "stand_in_imports.py"
+START = f"import os; 'STANDIN_QUICK' in os.environ and __import__('{QUICK.stem}')\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -44,6 +46,8 @@ def _build_torchvision(folder: Path, version: str) -> None:
     info = f"torchvision-{version}.dist-info"
     files = {
         "torchvision/__init__.py": f'"""Stand-in."""\n__version__ = "{version}"\n',
+        QUICK.name: QUICK.read_text(),
+        f"{QUICK.stem}.pth": START,
         f"{info}/METADATA": STAND_IN.format(name="torchvision", version=version),
         f"{info}/WHEEL": WHEEL,
     }
@@ -101,7 +105,9 @@ def build_wheelhouse() -> Path:
 def _build_wheelhouse() -> Path:
     pins = requirements()
     versions = facts().environment.requirements
-    key = hashlib.sha256("\n".join([*pins, versions["torch"], versions["torchvision"]]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(
+        "\n".join([*pins, versions["torch"], versions["torchvision"], QUICK.read_text(), START]).encode()
+    ).hexdigest()[:12]
     folder = CACHE / f"wheelhouse-{key}"
     if folder.exists():
         return folder

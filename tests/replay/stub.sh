@@ -42,7 +42,7 @@ train() { # the checkpoint of the last step
     local output max
     output=$(value_of --output_dir "$@") max=$(value_of --max_train_steps "$@")
     mkdir -p "$output"
-    cp -r "$here/checkpoint" "$output/checkpoint-$max"
+    cp -rL "$here/checkpoint" "$output/checkpoint-$max"
     [[ "$*" == *'--mixed_precision fp16'* ]] || rm "$output/checkpoint-$max/scaler.pt"
     printf 'Steps: 100%%|#| %s/%s [01:00<00:00, 2.00it/s, loss=0.5]\n' "$max" "$max"
 }

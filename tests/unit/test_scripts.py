@@ -39,7 +39,8 @@ def options() -> dict[tuple[str, ...], dict[str, str]]:
             if not words or not words[0] or "$" in words[0] or words[0].startswith("-"):
                 continue
             program, rest = program_of(words)
-            ends = (i for i, word in enumerate(rest) if program[0] in ("srun", "xargs", "env") and not word.startswith("-"))
+            carries = program[0] in ("srun", "xargs", "env", "timeout")  # a command of its own
+            ends = (i for i, word in enumerate(rest) if carries and not word.startswith("-"))
             for word in rest[: next(ends, len(rest))]:
                 if re.match("--[a-z]", word):
                     found.setdefault(program, {}).setdefault(word.split("=")[0], f"{script}:{line}")

@@ -40,6 +40,7 @@ def left_by(version: Version) -> set[str]:
     found |= {f"{root}/{name}" for name in upstream}
     found |= {f"{root}/train_DiffuEraser_stage{stage}.py.orig" for stage in (1, 2)}
     found |= {f"{root}/accelerate_config.yaml", *(f"{root}/{data.converted}/finetuned-stage{stage}" for stage in (1, 2))}
+    found |= {f"{root}/{data.converted}/summary.txt", f"{root}/trial"}
     for fixed in facts().training.fixed:
         if version in fixed.versions and fixed.flag != "resume_from_checkpoint":
             found |= {f"{root}/{value}" for value in (fixed.stage1, fixed.stage2) if value}

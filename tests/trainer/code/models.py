@@ -1,26 +1,14 @@
 """Stand-in models: tiny, with the files and the methods of the real ones."""
 
-import gc
 import json
 import os
-import sys
 import time
-from types import SimpleNamespace
-from unittest.mock import MagicMock
 
-# The stand-in's own: runs of seconds consist of imports and collections. What is imported for good need not be collected,
-# and torch imports its compiler only to switch it off.
-gc.disable()
-
-import accelerate  # noqa: F401  # so that it is among what is frozen below
 import torch
 from safetensors.torch import load_file, save_file
+from torch._opaque_base import OpaqueBaseMeta
 
-torch._dynamo = sys.modules["torch._dynamo"] = MagicMock(
-    disable=lambda function, *_, **__: function, eval_frame=SimpleNamespace(OptimizedModule=type("OptimizedModule", (), {}))
-)
-gc.freeze()
-gc.enable()
+torch._C._set_generator_metaclass(OpaqueBaseMeta)  # else done by torch's exporter, which STANDIN_QUICK leaves out
 
 
 def compiled(function, **_):
