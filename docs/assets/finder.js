@@ -3,7 +3,7 @@
   const field = document.getElementById("message-text");
   if (!field) return;
   const entries = [...document.querySelectorAll(".message")];
-  const [count, hits, none] = ["message-count", "message-hits", "message-none"].map((id) => document.getElementById(id));
+  const [count, none] = ["message-count", "message-none"].map((id) => document.getElementById(id));
   const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\s+/g, "\\s+");
   // "…" stands for anything; without a space beside it, for a part of a word.
   const pattern = (words) => new RegExp(words.split(/(\s*…\s*)/)
@@ -37,19 +37,11 @@
     return entries.filter((entry) => entry.dataset.id === words || entry.textContent.toLowerCase().includes(words));
   };
 
-  const titleOf = (entry) => entry.querySelector("h3").firstChild.textContent;
-  const showHits = (found) => {
-    hits.replaceChildren(...found.map((entry) => {
-      const item = document.createElement("li"), link = document.createElement("a");
-      link.href = `#${entry.dataset.id}`;
-      link.textContent = titleOf(entry);
-      item.append(link);
-      return item;
-    }));
-    hits.hidden = found.length < 2;
-  };
-
-  // A heading, here and in the table of contents, goes with its entries.
+  // What is found comes first, best first; groups come back with an empty field. The table of contents goes with them.
+  const place = document.querySelector(".message-finder");
+  const all = [...place.parentElement.children];
+  const order = all.slice(all.indexOf(place) + 1);
+  const groups = order.filter((each) => each.tagName === "H2" && each.nextElementSibling?.classList.contains("message"));
   const contents = new Map([...document.querySelectorAll(".md-nav--secondary .md-nav__link")].map((link) =>
     [decodeURIComponent(link.hash.slice(1)), link.closest(".md-nav__item")]));
   const show = (id, element, shown) => {
@@ -57,27 +49,18 @@
     const item = contents.get(id);
     if (item) item.hidden = !shown;
   };
-  const showEntries = (found) => {
-    for (const entry of entries) show(entry.dataset.id, entry, found.includes(entry));
-    for (const heading of document.querySelectorAll(".md-content h2")) {
-      const own = [];
-      for (let next = heading.nextElementSibling; next && next.tagName !== "H2"; next = next.nextElementSibling) {
-        if (next.classList.contains("message")) own.push(next);
-      }
-      if (own.length) show(heading.id, heading, own.some((entry) => !entry.hidden));
-    }
-  };
 
   const filter = () => {
     const wanted = field.value.trim();
     const found = wanted === "" ? entries : find(wanted);
-    const answer = wanted === "" ? [] : found;
-    showEntries(found);
-    showHits(answer);
-    count.textContent = `${answer.length} ${answer.length === 1 ? count.dataset.one : count.dataset.some}`;
-    count.hidden = answer.length === 0;
+    place.parentElement.append(...order);
+    for (const entry of entries) show(entry.dataset.id, entry, found.includes(entry));
+    for (const heading of groups) show(heading.id, heading, wanted === "");
+    if (wanted !== "") place.after(...found);
+    count.textContent = `${found.length} ${found.length === 1 ? count.dataset.one : count.dataset.some}`;
+    count.hidden = wanted === "" || found.length === 0;
     none.hidden = found.length > 0;
-    if (answer.length === 1) history.replaceState(null, "", `#${answer[0].dataset.id}`);
+    if (found.length === 1) history.replaceState(null, "", `#${found[0].dataset.id}`);
   };
   field.addEventListener("input", filter);
   // A browser keeps what was typed over a reload.

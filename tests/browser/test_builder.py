@@ -138,6 +138,7 @@ def test_defaults_and_examples_look_different(page: Page) -> None:
             for stage in STAGES:
                 default = parameter.default(stage, version) or parameter.trainer_default
                 defaults[f"{stage.upper()}_{parameter.variable}"] = (default, "")
+        assert shown.pop("HF_TOKEN") == defaults.pop("HF_TOKEN")[1]
         for name, (default, example) in defaults.items():
             wanted = [mark + default for mark in marks[0]] if default else [mark + example for mark in marks[1]]
             assert shown[name] in (*wanted, "not set", "不设置"), name
@@ -321,7 +322,7 @@ def test_an_existing_file_is_read(page: Page, tmp_path: Path) -> None:
 
 def test_the_block_for_a_shell_writes_the_file(page: Page, tmp_path: Path) -> None:
     lists = {f"STAGE1_VALIDATION_{part}": "['it','a # b']" for part in ("IMAGE", "MASK", "PROMPT")}
-    put(page, {"HF_TOKEN": TOKEN, "STAGE1_EXTRA_ARGS": "--a b --c=1", **lists})
+    put(page, {"HF_TOKEN": TOKEN, "STAGE1_EXTRA_ARGS": "--zz b --yy=1", **lists})
     copy_button(page, "shell").click()
     page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('END_OF_CONFIG')")
     block: str = page.evaluate("navigator.clipboard.readText()")
