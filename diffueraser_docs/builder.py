@@ -37,6 +37,7 @@ def form(data: Facts, say: Say) -> dict[str, Any]:
         "training_groups": data.training.groups,
         "recipes": data.guide.recipes,
         "gpu_sizes": data.measured.gpu_sizes,
+        "gpu_gib": data.measured.gpu_gib,
         "token_page": data.hub.token_page,
         "needs": shown_by,
         "choices_of": lambda kind: choices_of(kinds[kind].pattern),

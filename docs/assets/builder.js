@@ -6,6 +6,7 @@
   const facts = JSON.parse(source.textContent);
   const words = facts.words;
   const fields = new Map(facts.fields.map((field) => [field.name, field]));
+  const gap = document.documentElement.lang.startsWith("zh") ? "" : " "; // between sentences
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
   // --- estimates ---------------------------------------------------------------------------------------------
@@ -272,7 +273,7 @@
     if (recipe) part("gpu").value = String(recipe.gpu);
     const list = (all) => all.join(words.list_comma);
     say(part("recipe-set"), !recipe ? "" : [fill(words.recipe_sets, { lines: list(lines.map(([name, value]) => `${name}=${value}`)) }),
-      ...(replaced.length ? [fill(words.recipe_replaces, { lines: list(replaced) })] : []), words.recipe_keeps].join(" "));
+      ...(replaced.length ? [fill(words.recipe_replaces, { lines: list(replaced) })] : []), words.recipe_keeps].join(gap));
   };
 
   const startOver = () => {
@@ -288,7 +289,7 @@
       control(name).value = value;
       if (control(name).value !== value) refused.push(`${name}=${value}${words.colon}${words.must_be} ${kindOf(values, name).words}`);
     }
-    say(part("read-result"), [fill(words.read_values, { count: Object.keys(values).length }), ...refused].join(" "));
+    say(part("read-result"), [fill(words.read_values, { count: Object.keys(values).length }), ...refused].join(gap));
     refresh();
   };
 

@@ -186,3 +186,19 @@ def test_entries_have_permanent_links(desktop: Watched, language: str) -> None:
     assert heading.locator(".headerlink").get_attribute("href") == "#hub-token-rejected"
     anchors = set(page.locator(".message h3").evaluate_all("headings => headings.map(h => h.id)"))
     assert anchors == {message.id for message in facts().messages.messages}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "disk quota exceeded"), ("en", "oom-kill"), ("en", "account partition combination"), ("zh", "证书"), ("zh", "抢占")],
+)
+def test_the_search_of_the_site_shows_troubleshooting_first(desktop: Watched, language: str, words: str) -> None:
+    page = desktop.open(address("index", language))
+    page.wait_for_load_state("networkidle")  # the index is there
+    page.keyboard.press("/")
+    page.wait_for_function("document.activeElement.matches('.md-search__input')")
+    page.keyboard.insert_text(words)
+    page.keyboard.press("End")  # the theme listens to keys
+    first = page.locator(".md-search-result__item a").first
+    first.wait_for()
+    assert address("troubleshooting", language) in (first.get_attribute("href") or "")
