@@ -143,8 +143,8 @@ def verified(data: Facts) -> Facts:
     return data.model_copy(update={"hub": data.hub.model_copy(update={"repositories": repositories})})
 
 
-BY_TESTS = {"Parameter.switch"}
-"""The scripts tell a switch by the kind of its value; a test compares the two."""
+BY_TESTS = {"Parameter.switch", "TreeEntry.trial"}
+"""The scripts tell a switch by the kind of its value; tests compare the two, and know what a trial alone leaves."""
 
 
 def test_facts_read(monkeypatch: pytest.MonkeyPatch) -> None:
