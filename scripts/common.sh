@@ -375,7 +375,7 @@ define 'non-prompt|prompt' '' TRAIN_VERSION=non-prompt
 define '/[A-Za-z0-9._/+@,=-]*' 'an absolute path of letters, digits and ._/+@,=-' PROJECT_HOME=
 define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no VALIDATE_AT_START=no STAGE2_KEEP=no --scale_lr= \
     --use_8bit_adam= --enable_xformers_memory_efficient_attention= --set_grads_to_none=yes --allow_tf32=
-define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'a partition, several with commas, or none' CPU_PARTITION=compute \
+define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'partitions with commas, or none' CPU_PARTITION=compute \
     GPU_PARTITION=gpu
 define '[1-9]|[1-5][0-9]|6[0-4]' 'an integer from 1 to 64' NUM_GPUS=8 NUM_NODES=1
 define '[A-Za-z0-9._:@+=/-]+' 'a name of letters, digits and ._:@+=/-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
@@ -399,8 +399,7 @@ define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' 
 define 'https?://[A-Za-z0-9._~:/?@%&=+-]+|[A-Za-z0-9._-]+' 'a name or https:// address' CONDA_CHANNEL=
 define '[A-Za-z0-9._:+/-]+( [A-Za-z0-9._:+/-]+)*' 'modules with spaces between them' CONDA_MODULE=
 define 'auto|conda|uv' '' ENV_TOOL=auto
-define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository such as your-name/your-repository' \
-    UPLOAD_REPO=
+define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository such as you/weights' UPLOAD_REPO=
 define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
 define 'all|1|2|convert' '' STAGE=all
 define 'auto|yes|no' '' COMPILE_VAE=no --gradient_checkpointing=auto
