@@ -416,7 +416,7 @@ def test_launcher_trial(ready: Callable[..., Project]) -> None:
     wait_for(lambda: not held(project), "cancelled", 30, costly=True)
     job = int(submitted(project, "trial")["trial"]["JobId"])
     assert project.lab.wait(job, 240) == "COMPLETED", project.log()
-    said = job_log(project, job).strip()
+    said = project.log("diffueraser-trial-*").strip()
     estimate = r"a full run would take about [0-9.]+ hours and [0-9.]+ GPU-hours at the speed seen"
     assert re.fullmatch(rf".*{estimate}", said.splitlines()[-1]), said
     for stage in (1, 2):
