@@ -14,7 +14,7 @@ TOOLS = re.compile(
     re.MULTILINE,
 )
 """What a program says of itself when a script has not caught it."""
-EMPTY = re.compile(r": \.|\(\)|: : |: Fix:|''|ERROR\[[a-z0-9-]*\] *Fix")
+EMPTY = re.compile(r": \. Fix|\(\)|: : |: Fix:|ERROR\[[a-z0-9-]*\] *Fix")
 """A cause that is empty."""
 
 
