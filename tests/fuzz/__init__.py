@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 SEED = os.environ.get("FUZZ_SEED", "1")
-COUNT = int(os.environ.get("FUZZ_COUNT", "30"))
+COUNT = int(os.environ.get("FUZZ_COUNT", "15"))
 CHUNK = 25
 """Cases of one test: several share a folder, and a test runs as a whole on one worker."""
 WORDS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "words.yaml").read_text(encoding="utf-8"))
