@@ -13,7 +13,7 @@ export NO_MKDOCS_2_WARNING := 1
 # What Python has compiled is kept: every test that starts a program would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs render check serve test test-fast matrix bare mutation bench reliability kills lint format lock clean
+.PHONY: docs render check serve test test-fast matrix bare mutation bench reliability kills fuzz lint format lock clean
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
@@ -53,6 +53,9 @@ reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, an
 
 kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)
 	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/cluster/test_random_kills.py
+
+fuzz: $(VENV)/test.stamp  ## COUNT mutated config.env files, and a tenth as many hostile Hubs and environments (SEED says which)
+	FUZZ_COUNT=$(or $(COUNT),5000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/pytest --numprocesses=auto tests/fuzz
 
 lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddings, the workflow
 	$(BIN)/ruff check .

@@ -140,7 +140,8 @@ def results_table(results: list[HubResult]) -> Table:
     table = Table("Repository", "State", "Files", "Bytes", "Details", title="What the Hub holds")
     for result in results:
         state = f"[{COLOURS[result.state]}]{result.state}"
-        table.add_row(result.repository, state, f"{result.files:,}", f"{result.size_bytes:,}", escape(result.details))
+        details = "".join(char if char.isprintable() or char == "\n" else "?" for char in result.details)
+        table.add_row(result.repository, state, f"{result.files:,}", f"{result.size_bytes:,}", escape(details))
     return table
 
 

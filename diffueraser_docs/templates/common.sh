@@ -114,8 +114,9 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
 
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
-    for name in BASH_ENV ENV CDPATH GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV \
-        ${!PIP_@} ${!UV_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!MAMBA_@}; do
+    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV \
+        ${!PIP_@} ${!UV_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!MAMBA_@} \
+        ${!SQUEUE_@} ${!SINFO_@} ${!SACCT_@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
     export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
@@ -349,6 +350,8 @@ define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands f
 
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR
-set -E # the ERR trap holds in functions too
+# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
+set -E +xf
+shopt -u failglob nullglob dotglob nocaseglob nocasematch
 SCRIPTS=$(pwd -P)
 clean_environment

@@ -60,3 +60,12 @@ def test_acquire_lock_second_refused(tmp_path: Path) -> None:
         assert f"ERROR[locked] setup is being done by process {first.pid} on " in second.stderr
         first.kill()
     assert run_bash("load_config; acquire_lock setup 'Wait.'", tmp_path, HF_TOKEN=TOKEN).returncode == 0
+
+
+def test_trace_shows_no_token(tmp_path: Path) -> None:
+    """Somebody exports SHELLOPTS to debug another script."""
+    (tmp_path / "config.env").write_text(f"HF_TOKEN={TOKEN}\n")
+    said = run_bash("load_config; log $NUM_GPUS", tmp_path, SHELLOPTS="xtrace")
+    assert (said.returncode, said.stdout.split()[-1]) == (0, "8")
+    assert TOKEN not in said.stderr
+    assert "common.sh" in said.stderr, "the case needs a trace"

@@ -208,8 +208,8 @@ def test_the_command_prints_a_table_and_tells_the_outcomes_apart(
     assert capsys.readouterr().out.count("no access") == 4
 
 
-def test_results_table_brackets() -> None:
-    """Names on the Hub are no markup."""
+def test_results_table_hostile_names() -> None:
+    """Names on the Hub are no markup, and nothing that a terminal obeys."""
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(results_table([HubResult("org/data", "differs", "no folder davis_[/x]")]))
-    assert "davis_[/x]" in console.export_text()
+    console.print(results_table([HubResult("org/data", "differs", "no folder davis_[/x]\x1b]0;a\u202e")]))
+    assert "davis_[/x]?]0;a?" in console.export_text()
