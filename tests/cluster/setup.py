@@ -62,7 +62,7 @@ def started(project: Project, **env: str) -> subprocess.Popen[str]:
 
 def finished(project: Project, process: subprocess.Popen[str]) -> Ended:
     """The end of a setup that was started."""
-    status = process.wait(240)
+    status = process.wait(600)
     return Ended(status, (project.folder / "setup.out").read_text())
 
 
