@@ -169,7 +169,7 @@ class Lab:
         text = self.run(["squeue", "--noheader", "--states=all", "--format=%i %T"], self.folder).stdout
         return {int(line.split()[0]): line.split()[1] for line in text.splitlines()}
 
-    def wait(self, job: int, timeout: float = 600, states: frozenset[str] = ENDED) -> str:
+    def wait(self, job: int, timeout: float = 240, states: frozenset[str] = ENDED) -> str:
         """Wait until a job is in one of the states, and give that state."""
         wait_for(
             lambda: self.job(job).get("JobState", "") in states,
@@ -180,7 +180,7 @@ class Lab:
         )
         return self.job(job)["JobState"]
 
-    def wait_all(self, timeout: float = 600) -> dict[int, str]:
+    def wait_all(self, timeout: float = 300) -> dict[int, str]:
         """Wait until no job is queued or running, and give all states."""
         wait_for(lambda: set(self.jobs().values()) <= ENDED, "all jobs ended", timeout, lambda: str(self.jobs()), costly=True)
         return self.jobs()

@@ -105,7 +105,7 @@ class Project:
         """`bash …` as typed on the login node."""
         return self.lab.run(["bash", *arguments], self.folder, {**self.env, **env})
 
-    def run(self, *arguments: str, timeout: float = 600, **env: str) -> str:
+    def run(self, *arguments: str, timeout: float = 240, **env: str) -> str:
         """Submit a script, wait for its end, give its final state."""
         return self.lab.wait(self.sbatch(*arguments, **env), timeout)
 

@@ -81,5 +81,5 @@ def test_killed_at_random_moments_it_still_ends_with_the_same_weights(
         if number % 6 == 5:  # begin again from nothing now and then, so that early steps are hit too
             project.forget_setup()
     jobs = pipeline(project)
-    assert [project.lab.wait(job) for job in jobs] == ["COMPLETED", "COMPLETED"], project.log()
+    assert [project.lab.wait(job, 300) for job in jobs] == ["COMPLETED", "COMPLETED"], project.log()
     assert project.weights("non-prompt") == whole, f"seed {SEED}: other weights than undisturbed"

@@ -45,7 +45,7 @@ def test_hostile_environment(unprepared: Project, tmp_path: Path) -> None:
     env = {**HOSTILE, "HOME": str(home), "PYTHONPATH": str(tmp_path / "modules"), "DOWNLOAD_ATTEMPTS": "2"}
     with SecretWatch(project.lab.folder.parent, TOKEN, interval=0.05) as watch:
         job = project.sbatch("--output=logs/strict-%j.log", "strict.sh", **env)
-        assert project.lab.wait(job) == "COMPLETED", project.log()
+        assert project.lab.wait(job, 400) == "COMPLETED", project.log()
     assert_complete(project)
     assert watch.samples > 50
     assert watch.seen == set()

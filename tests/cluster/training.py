@@ -28,7 +28,7 @@ def submit(project: Project, *options: str, gpus: int = 1, **env: str) -> int:
     return project.sbatch(*request, *options, "02_train.sbatch", **{"NUM_GPUS": str(gpus), **env})
 
 
-def train(project: Project, *options: str, gpus: int = 1, timeout: float = 600, **env: str) -> str:
+def train(project: Project, *options: str, gpus: int = 1, timeout: float = 240, **env: str) -> str:
     """Submit training and give its end."""
     return project.lab.wait(submit(project, *options, gpus=gpus, **env), timeout)
 
@@ -93,7 +93,7 @@ def is_requeued(lab: Lab, job: int, times: int = 1) -> None:
 def comes_back(project: Project, job: int) -> None:
     """The job is queued again by itself, runs, and ends well."""
     is_requeued(project.lab, job)
-    assert project.lab.wait(job) == "COMPLETED", log(project) + trainer_log(project)[-2000:]
+    assert project.lab.wait(job, 400) == "COMPLETED", log(project) + trainer_log(project)[-2000:]
 
 
 class Hold:

@@ -100,5 +100,5 @@ def typed(project: Project, shell: Shell, command: Command) -> Step:
             before(project)
     known = set(project.lab.jobs())
     status, printed = shell.type(command.text.replace(SHOWN, str(project.folder)))
-    states = project.lab.wait_all()
+    states = project.lab.wait_all(500)
     return Step(command, status, printed, {job: state for job, state in states.items() if job not in known})
