@@ -29,8 +29,10 @@ check: $(VENV)/docs.stamp  ## only the checks, nothing is written
 serve: $(VENV)/docs.stamp  ## the site while you write it
 	$(BIN)/python -m mkdocs serve
 
+# Meanwhile the packages for the cluster tests are downloaded.
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
-	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser and not matrix"
+	$(BIN)/python -c 'import tests.pypi as index; index.build_wheelhouse()' & \
+	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser and not matrix"; wait $$!
 	$(BIN)/pytest $(SIDE_BY_SIDE)=5 -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds

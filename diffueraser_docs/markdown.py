@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def code_blocks(path: Path, name: str) -> list[CodeBlock]:
     return code_blocks_of(path.read_text(encoding="utf-8"), name)
 
 
+@cache  # a README is read for each script that it embeds, and for each of its commands
 def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
     """All fenced code blocks of a Markdown text, also those indented below an admonition or a tab of the site."""
     blocks = []

@@ -59,6 +59,7 @@ def script_environment(data: Facts, templates: Path = TEMPLATES) -> Environment:
     macros = ScriptMacros(data)
     environment.globals.update(
         {name: getattr(macros, name) for name, value in vars(ScriptMacros).items() if callable(value) and name[0] != "_"},
+        facts=data,
         hub=data.hub,
         project=data.project,
         environment=data.environment,

@@ -134,10 +134,6 @@ class ScriptMacros:
                     lines.append(self._config_line(name, value or parameter.trainer_default, parameter.meaning.en + other))
         return "\n".join(lines)
 
-    def kind_pattern(self, name: str) -> str:
-        """The pattern of a kind of value."""
-        return self.facts.configuration.kinds[name].pattern
-
     # --- 01_setup.sbatch ---------------------------------------------------------------------------------------
 
     def environment_constants(self) -> str:
@@ -169,14 +165,6 @@ class ScriptMacros:
                 lines += [first.rstrip(), f"    {script}"] if long else [f"{first}{script}"]
         return "\n".join(lines)
 
-    def rewrite_rows(self) -> str:
-        """The sed expressions that rewrite upstream's paths."""
-        return "\n".join(f'        -e "s|{r.prefix}|{r.target}|g" \\' for r in self.facts.project.rewrites)
-
-    def unpacked_gigabytes(self) -> float:
-        """GB that setup adds to the downloads: unpacked archives and the training environment."""
-        return round(self.facts.hub.unpacked + self.facts.project.environment_gb)
-
     def import_line(self) -> str:
         """The statement by which the training environment is proved."""
         modules = self.facts.environment.imports
@@ -206,22 +194,6 @@ class ScriptMacros:
         needs = self.facts.training.memory.values()
         rows = ((*n.checkpointing_off, *n.checkpointing_on, n.several_gpus, n.validation) for n in needs)
         return " ".join(f"'{' '.join(map(str, row))}'" for row in rows)
-
-    def worker_counts(self) -> str:
-        """Most data-loader workers a GPU that help each stage."""
-        return " ".join(str(value) for value in self.facts.training.useful_workers.values())
-
-    def gigabytes(self, *, dpo: bool) -> int:
-        """GB on disk when all is done, with or without DPO-dataset."""
-        return self.facts.disk_gigabytes(dpo=dpo)
-
-    def dpo_gigabytes(self) -> int:
-        """GB of DPO-dataset."""
-        return round(self.facts.hub.by_role("dpo").size_bytes / 1e9)
-
-    def archive_gigabytes(self) -> int:
-        """GB of the archives that KEEP_DOWNLOADS=no removes."""
-        return int(self.facts.hub.unpacked)
 
     def seconds_per_1000_steps(self) -> str:
         """Seconds for 1000 steps of each stage with the defaults."""

@@ -21,13 +21,13 @@ LONG = (
     "tests/cluster/test_setup_faults.py",
     "tests/cluster/test_page_commands.py",
     "tests/cluster/test_first_edition.py",
+    "tests/cluster/test_first_edition.py",
     "tests/cluster/test_training_stops.py",
     "tests/browser/test_pages.py",
     "tests/cluster/test_launcher.py",
     "tests/cluster/test_random_kills.py",
     "tests/unit/test_newcomer.py",
     "tests/browser/test_builder.py",
-    "tests/unit/test_mutations.py",
 )
 """The longest files first; what is short fills up the end."""
 

@@ -217,7 +217,7 @@ choose_value() {
 
 check_value() {
     local name=$1 value=${!1} pattern=${PATTERN[$1]}
-    [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='<{ kind_pattern('mirror_token') }>'
+    [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='<{ facts.configuration.kinds['mirror_token'].pattern }>'
     if [[ $name == HF_TOKEN && -n $value && (! $value =~ ^($pattern)$ || $value == hf_your*) ]]; then
         value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
     elif [[ -n $value && ! $value =~ ^($pattern)$ ]]; then

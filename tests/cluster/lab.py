@@ -14,7 +14,7 @@ import psutil
 
 from tests.cluster.processes import is_on_node, kill, parents, processes_of
 from tests.cluster.slurm_conf import NODES, PARTITIONS, Node, Partition, write_config, write_nvidia_smi
-from tests.cluster.waiting import free_ports, wait_for
+from tests.cluster.waiting import BUSY, free_ports, wait_for
 
 __all__ = ["ENDED", "NODES", "PARTITIONS", "Lab", "Node", "Partition", "free_ports", "wait_for"]
 
@@ -148,7 +148,7 @@ class Lab:
             env={**self.env, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=timeout * BUSY,
             check=False,
         )
 

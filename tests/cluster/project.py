@@ -147,7 +147,7 @@ class Project:
         for path in map(Path, found.stdout.splitlines()):
             part = path.with_name(f"{path.name}.part")
             shutil.copy(path, part)
-            part.write_text(part.read_text().replace(str(self.folder), str(folder)))
+            part.write_bytes(part.read_bytes().replace(bytes(self.folder), bytes(folder)))
             part.replace(path)
 
     def forget_training(self) -> None:

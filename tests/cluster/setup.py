@@ -13,6 +13,7 @@ from diffueraser_docs.facts import facts
 from tests.cluster.lab import Lab
 from tests.cluster.project import Project
 from tests.cluster.training import error, ids
+from tests.cluster.waiting import BUSY
 
 ORG = facts().hub.organisation
 CODE, PROMPT, WEIGHTS, DPO = (f"{ORG}/{repository.name}" for repository in facts().hub.repositories)
@@ -62,7 +63,7 @@ def started(project: Project, **env: str) -> subprocess.Popen[str]:
 
 def finished(project: Project, process: subprocess.Popen[str]) -> Ended:
     """The end of a setup that was started."""
-    status = process.wait(240)
+    status = process.wait(600)
     return Ended(status, (project.folder / "setup.out").read_text())
 
 
@@ -98,7 +99,7 @@ def assert_complete(project: Project) -> None:
 
 def wait_for_text(project: Project, text: str, timeout: float = 120) -> None:
     """Wait, finely, until the log of a setup holds a text."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * BUSY
     while text not in project.log("*setup*"):
         assert time.monotonic() < end, f"{text!r} never came:\n{project.log()}"
         time.sleep(0.005)

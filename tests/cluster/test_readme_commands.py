@@ -49,7 +49,7 @@ def test_the_real_accelerate_loads_the_configuration_back(finished: Finished, ve
     project = finished[version].project
     python = project.environment / "bin" / "python"
     file = project.root(version) / "accelerate_config.yaml"
-    result = project.lab.run([str(python), "-c", LOAD_BACK, str(file)], project.folder)
+    result = project.lab.run([str(python), "-c", LOAD_BACK, str(file)], project.folder, project.env)
     assert result.returncode == 0, result.stderr
     precision = {"non-prompt": "fp16", "prompt": "bf16"}[version]
     assert result.stdout.split() == ["MULTI_GPU", "2", "1", "0", precision, "False"]

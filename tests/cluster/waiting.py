@@ -5,6 +5,9 @@ import socket
 import time
 from collections.abc import Callable
 
+BUSY = 5
+"""So many times as long as on an idle machine a wait may take on one that other programs keep busy."""
+
 
 def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago, drawn from below those that the system gives away by itself."""
@@ -35,6 +38,6 @@ def wait_for(
     start = time.monotonic()
     while not condition():
         waited = time.monotonic() - start
-        if waited > timeout:
-            raise TimeoutError(f"after {timeout:.0f} s still not: {what}\n{note()}")
+        if waited > timeout * BUSY:
+            raise TimeoutError(f"after {waited:.0f} s still not: {what}\n{note()}")
         time.sleep(min(1, 0.2 + waited / 20) if costly else 0.1)

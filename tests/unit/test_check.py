@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,14 @@ from diffueraser_docs.check import (
     check_variables,
 )
 from diffueraser_docs.facts import facts
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS, TEMPLATES, render_all
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all
 from diffueraser_docs.schema.base import LANGUAGES
+
+
+@cache
+def rendered() -> list[Rendered]:
+    """What the facts render."""
+    return render_all()
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def append(line: str) -> Callable[[str], str]:
 
 
 CHECKS: dict[str, Callable[[Path, str], list[Problem]]] = {
-    "differs": lambda root, _: check_drift(root, render_all()),
+    "differs": lambda root, _: check_drift(root, rendered()),
     "is not embedded": lambda root, _: check_embedded(root),
     "which is no script": lambda root, _: check_embedded(root),
     "is hard-coded": lambda root, _: check_paths(root),
@@ -96,7 +103,7 @@ def test_each_error_is_found_with_file_and_line(copy: Path, name: str, spoil: Ca
 @pytest.mark.parametrize("name", [f"scripts/{name}" for name in SCRIPTS] + list(READMES.values()))
 def test_a_missing_file_is_a_problem(copy: Path, name: str) -> None:
     (copy / name).unlink()
-    assert any(problem.path == name for problem in check_drift(copy, render_all()))
+    assert any(problem.path == name for problem in check_drift(copy, rendered()))
     assert isinstance(check_embedded(copy) + check_paths(copy) + check_variables(copy, facts()), list)  # none trips over it
 
 

@@ -72,6 +72,7 @@ def test_patch_code_again(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in root.rglob("*.py")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [patch.name for patch in PATCHES])
 def test_patch_code_skipped(tmp_path: Path, name: str) -> None:
     root = upstream(tmp_path, "non-prompt")

@@ -25,6 +25,7 @@ def test_script_parses(name: str) -> None:
     assert complaints("bash", "-n", name) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASH)
 def test_script_shellcheck(name: str) -> None:
     assert complaints(BIN / "shellcheck", "--shell=bash", "--external-sources", name) == ""
