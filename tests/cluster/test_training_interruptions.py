@@ -14,6 +14,7 @@ from tests.cluster.training import (
     Hold,
     KeptRun,
     comes_back,
+    ends,
     hold,
     is_requeued,
     log,
@@ -71,6 +72,7 @@ def test_interruptions_time_limit(project: Project, undisturbed: Undisturbed, ho
     comes_back(project, job)
     little_is_lost()
     assert project.weights("non-prompt") == whole.of_stage_1()
+    assert ends(project) == ["time limit", "finished"]
     assert len(said_between_starts(project, 1)) == 1, "one line says what happens, not several that differ"
     assert len(list((project.folder / "logs").glob(f"diffueraser-train-{job}.log"))) == 1
 
@@ -181,5 +183,7 @@ def test_interruptions_preemption(
         comes_back(project, job)
         little_is_lost()
         assert project.weights("non-prompt") == whole.of_stage_1()
+        why = ("preempted",) if partition == "polite" else ("cancelled or requeued", "killed")  # without a grace time
+        assert [end in (*why, "finished") for end in ends(project)] == [True, True]
     finally:
         project.lab = project.home_lab

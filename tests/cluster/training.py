@@ -83,6 +83,11 @@ def starts(project: Project, stage: int = 1) -> list[int]:
     return [int(step) for step in re.findall(rf"stage {stage}: trainer starts at step (\d+)", log(project))]
 
 
+def ends(project: Project, stage: int = 1) -> list[str]:
+    """Why each start of the trainer of a stage has ended."""
+    return re.findall(rf"(?m)^end {stage} \d+ \d+ \S+ (.+)", project.state("history-non-prompt").read_text())
+
+
 def is_requeued(lab: Lab, job: int, times: int = 1) -> None:
     """Wait until the job was put back into the queue."""
     wait_for(
