@@ -33,7 +33,7 @@ JOBS = {
     "02_train.sbatch": "diffueraser-train",
     "setup_and_train.sbatch": "diffueraser-launch",
 }
-GPU_JOB = {"SLURM_GPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "48"}
+GPU_JOB = {"SLURMD_NODENAME": "n1", "SLURM_GPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "48"}
 VARIABLES = facts().variable_names()
 FAILURE = re.compile(r"ERROR\[([a-z0-9-]+)\] (.*)")
 # What bash itself says of a script; no case may bring it about.
