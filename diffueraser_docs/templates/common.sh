@@ -114,9 +114,8 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
 
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
-    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV \
-        ${!PIP_@} ${!UV_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGING@} ${!CURL_H@} ${!ACCELERATE_@} ${!MAMBA_@} \
-        ${!SQUEUE_@} ${!SINFO_@} ${!SACCT_@}; do
+    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV ${!UV_@} \
+        ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
     export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
@@ -220,10 +219,8 @@ check_value() {
     [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='<{ facts.configuration.kinds['mirror_token'].pattern }>'
     if [[ $name == HF_TOKEN && -n $value && (! $value =~ ^($pattern)$ || $value == hf_your*) ]]; then
         value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
-    elif [[ -n $value && ! $value =~ ^($pattern)$ ]]; then
-        value_problem config-value "$name" "must be ${DESCRIPTION[$name]}"
-    elif [[ $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30,}$ ]]; then # Slurm would show it to everybody
-        value_problem config-value "$name" "this is a token of the Hub" "Put it on the line of HF_TOKEN."
+    elif [[ -n $value && ! $value =~ ^($pattern)$ || $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30} ]]; then
+        value_problem config-value "$name" "must be ${DESCRIPTION[$name]}$([[ $value != hf_* ]] || echo ", no token")"
     fi
 }
 
@@ -351,7 +348,6 @@ define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands f
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR
 # The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
-set -E +xf
-shopt -u failglob nullglob dotglob nocaseglob nocasematch
+set -E +xf && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 SCRIPTS=$(pwd -P)
 clean_environment

@@ -10,7 +10,7 @@ from tests.syntax import parse
 
 OF_BASH = {"SHELLOPTS": "noglob", "BASHOPTS": "failglob:nullglob:nocasematch:dotglob", "FUNCNEST": "3"}
 """Bash itself complains about other values."""
-FILTERS = ("SINFO_", "SQUEUE_", "SACCT_")
+FILTERS = ("SINFO_", "SQUEUE_")
 """These hide jobs and partitions from what the scripts ask."""
 FREE = {
     "SLURM_JOB_ID",
