@@ -45,6 +45,7 @@ def write_config(folder: Path, host: str, nodes: Sequence[Node], partitions: Seq
         "ClusterName=lab",
         f"SlurmctldHost={host}(127.0.0.1)",
         f"SlurmctldPort={ports[0]}",
+        f"FirstJobId={ports[0]}",  # training's port follows from it: two labs of one machine do not take the same
         "AuthType=auth/munge",
         f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",  # so long a requeued job waits: as a rule two minutes
         "ProctrackType=proctrack/linuxproc",
