@@ -54,7 +54,7 @@ def script_element(data: Facts, say: Say) -> str:
 
 
 def script_facts(data: Facts, say: Say) -> dict[str, Any]:
-    """The facts that the page's script reads: no figure stands in the script itself."""
+    """The facts that the page's script reads; the script itself holds no figure."""
     configuration, measured = data.configuration, data.measured
     words = data.words.words
     return {

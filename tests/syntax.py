@@ -17,7 +17,7 @@ from diffueraser_docs.render import SCRIPTS
 # What the scripts may call beside their own functions and bash itself: on every cluster, or checked for before use.
 PROGRAMS = re.compile(
     "awk|basename|bash|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|env|find|flock|grep|head|id|ln|ls|mkdir|mv|nvidia-smi|rm|sacct"
-    "|sbatch|scancel|scontrol|sed|sha256sum|sinfo|sort|squeue|srun|stat|tail|tar|timeout|tr|uname|wc|xargs"
+    "|sbatch|scancel|scontrol|sed|sha256sum|sinfo|sort|squeue|srun|stat|tail|tar|tee|timeout|tr|uname|wc|xargs"
 )
 # Set by bash, Slurm, a site or a user, not by the scripts; ${!PIP_@} asks for names that begin so.
 GIVEN = re.compile(

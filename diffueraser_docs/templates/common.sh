@@ -5,8 +5,7 @@
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=<{ hub.token_page }>
 DEFAULT_ENDPOINT=<{ hub.endpoint }>
-# What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members. The mark
-# holds the number of files and bytes.
+# What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members.
 # shellcheck disable=SC2034 # read by the other scripts
 DATA=(
 <{ data_rows() }>
@@ -53,10 +52,7 @@ report_problems() {
     exit 1
 }
 
-die() { # die ID WHAT FIX
-    problem "$@"
-    report_problems
-}
+die() { problem "$@" && report_problems; } # die ID WHAT FIX
 
 on_exit() { # ends what this script started; no failure is without an ERROR line
     local status=$? pid
@@ -86,18 +82,19 @@ telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that
     printf '%s' "$line"
 }
 
-die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is known has its own id and fix
-    local row cause id=$2 fix=$4
-    for ((row = 0; row < ${#CAUSES[@]}; row += 3)); do
-        cause=$(telling_line "$1" "${CAUSES[row + 1]}")
-        if [[ $cause =~ ${CAUSES[row + 1]} ]]; then
-            id=${CAUSES[row]} fix=${CAUSES[row + 2]}
-            break
-        fi
-        cause=$(telling_line "$1")
+find_cause() { # find_cause LOG: sets CAUSE to its telling line, ROW to the row of CAUSES, if one matches
+    for ((ROW = 0; ROW < ${#CAUSES[@]}; ROW += 3)); do
+        CAUSE=$(telling_line "$1" "${CAUSES[ROW + 1]}") && [[ $CAUSE =~ ${CAUSES[ROW + 1]} ]] && return
     done
-    ((${#cause} <= 300)) || cause="${cause:0:150} ... ${cause: -150}"
-    die "$id" "$3${cause:+: ${cause%.}}." "$fix See $1."
+    CAUSE=$(telling_line "$1")
+    return 1
+}
+
+die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is known has its own id and fix
+    local id=$2 fix=$4
+    if find_cause "$1"; then id=${CAUSES[ROW]} fix=${CAUSES[ROW + 2]}; fi
+    ((${#CAUSE} <= 300)) || CAUSE="${CAUSE:0:150} ... ${CAUSE: -150}"
+    die "$id" "$3${CAUSE:+: ${CAUSE%.}}." "$fix See $1."
 }
 
 run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, so that a signal is heard at once

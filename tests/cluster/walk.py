@@ -11,7 +11,7 @@ from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from tests.cluster.pages import Command, Shell
 from tests.cluster.project import Project
 
-# The folder that stands in the pages for the collaborator's own.
+# The pages show this folder; a collaborator replaces it by the own one.
 SHOWN = str(next(v.shown for v in facts().configuration.variables if v.name == "PROJECT_HOME"))
 # What no test can type, and what is done in its place. tests/cluster/test_page_commands.py counts them.
 NOT_TYPED = {

@@ -44,7 +44,7 @@ def test_hub(sites: Callable[[str], Site], kind: str, numbers: range) -> None:
 
 def check_tree(site: Site, about: str) -> None:
     """What is in place: files, folders and links that stay inside."""
-    assert (site.project / TRAINED).exists(), f"{TRAINED} is gone: {about}"
+    assert (site.project / TRAINED).exists(), f"{TRAINED} was removed: {about}"
     for top in ("DiffuEraser_finetune", "DiffuEraser_finetune_prompt"):
         for path in (site.project / top).rglob("*"):
             if any(re.match(r"\.tmp-|finetune-stage", part) for part in path.relative_to(site.project).parts):

@@ -12,7 +12,7 @@ BASH = [name for name in SCRIPTS if name != "config.env"]
 BUDGET = {"config.env": 75, "common.sh": 433, "setup_and_train.sbatch": 420, "01_setup.sbatch": 320, "02_train.sbatch": 711}
 BUDGET_BYTES = 75_000
 # Where a budget is not met yet: what the file has now. It may shrink and never grow.
-OVER = {"common.sh": 429, "setup_and_train.sbatch": 497, "01_setup.sbatch": 604, "02_train.sbatch": 713}
+OVER = {"common.sh": 426, "setup_and_train.sbatch": 497, "01_setup.sbatch": 604, "02_train.sbatch": 712}
 OVER_BYTES = 123_200
 WIDTH = 120
 FUNCTION_LINES = 25
