@@ -89,7 +89,8 @@ CAUSES=(
     certificate 'CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed|SSL certificate|UnknownIssuer|curl: \(60\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
-    rate-limit '429|Too Many Requests|rate limit' 'The Hub limits requests: submit again later, the download resumes.'
+    rate-limit 'error: 429|Too Many Requests|rate limit'
+    'The Hub limits requests: submit again later, the download resumes.'
 )
 ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
 NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: task [0-9-]+: (Kill|Term)'

@@ -133,7 +133,7 @@ class Project:
         outputs = [self.root(version) / name for version in VERSIONS for name in TRAINING_OUTPUT]
         markers = [
             path
-            for pattern in ("training-*", "progress-*", "history-*", "estimate-*", "lock-*", "fruitless-*")
+            for pattern in ("training-*", "progress-*", "history-*", "estimate-*", "lock-*", "no-progress-*", "submitted")
             for path in (self.folder / ".state").glob(pattern)
         ]
         return [path for path in (*outputs, *markers, self.folder / "logs") if path.exists()]

@@ -130,8 +130,6 @@ class Hold:
 def clean(project: Project) -> Project:
     """A folder after setup, as if nothing was ever trained."""
     project.forget_training()
-    for mark in (project.folder / ".state").glob("no-progress-*"):
-        mark.unlink()
     return project
 
 
