@@ -175,7 +175,7 @@ def answers(dice: random.Random, site: Site, canary: Path) -> str:
         )
     site.reach_hub(rules)
     said = hostile(dice, canary)
-    for words in dice.sample(["datasets info", "datasets ls", "^download", "cache verify"], dice.randint(0, 2)):
+    for words in dice.sample(["datasets ls", "^download", "cache verify"], dice.randint(0, 2)):
         out = dice.choice(
             [
                 "",

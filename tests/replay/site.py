@@ -181,8 +181,6 @@ def build_world(folder: Path) -> Path:
         data.by_role("dpo").name: {"davis_bear/meta.json": b"{}"},
     }
     for name, held in files.items():
-        (folder / "hub").mkdir(parents=True, exist_ok=True)
-        (folder / "hub" / f"{name}.sha").write_text(commit_of(name))
         for path, content in held.items():
             (folder / "hub" / name / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "hub" / name / path).write_bytes(content)

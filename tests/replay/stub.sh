@@ -50,7 +50,6 @@ train() { # the checkpoint of the last step
 hub_client() {
     local repository into
     case "$1 $2" in
-        'datasets info') echo "{\"id\": \"$3\", \"sha\": \"$(<"$here/hub/${3#*/}.sha")\"}" ;;
         'datasets ls')
             cd "$here/hub/${3#*/}" && find . -type f -printf '%s  2026-01-02 03:04:05  %P\n' | sort -k 4
             ;;
