@@ -53,8 +53,9 @@ reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, an
 	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest $(SIDE_BY_SIDE)=5 -m fault --reliability=docs/generated tests
 	$(MAKE) docs
 
-kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which)
-	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest tests/cluster/test_random_kills.py
+kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS random moments (SEED says which), here or on a RELEASE=24.11
+	KILLS=$(or $(KILLS),30) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest --numprocesses=0 -k "$(RELEASE)" \
+	  $(if $(RELEASE),tests/matrix,tests/cluster)/test_random_kills.py
 
 fuzz: $(VENV)/test.stamp  ## COUNT mutated config.env files, and a tenth as many hostile Hubs and environments (SEED says which)
 	FUZZ_COUNT=$(or $(COUNT),5000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/pytest --numprocesses=auto tests/fuzz
