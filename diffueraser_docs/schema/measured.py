@@ -30,19 +30,11 @@ class Setting(Model):
     """GiB allocated by torch, reserved by torch, and shown by nvidia-smi; None: it ran out of memory."""
 
     @property
-    def allocated(self) -> float:
-        """GiB that torch allocated, for texts."""
-        return self._memory()[0]
-
-    @property
     def used(self) -> float:
         """GiB that nvidia-smi showed, for texts."""
-        return self._memory()[2]
-
-    def _memory(self) -> tuple[float, float, float]:
         if self.memory is None:
-            raise ValueError(f"measured.yaml: {self.stage} with {self.nframes} frames ran out of memory")
-        return self.memory
+            raise LookupError(f"measured.yaml: {self.stage} with {self.nframes} frames ran out of memory")
+        return self.memory[2]
 
 
 class Loading(Model):
@@ -117,7 +109,7 @@ class Measured(Model):
         for each in self.settings:
             if (each.stage, each.nframes, each.batch, each.checkpointing, each.upstream) == wanted:
                 return each
-        raise ValueError(f"measured.yaml: no setting of {stage} with {nframes} frames and batch {batch}")
+        raise LookupError(f"measured.yaml: no setting of {stage} with {nframes} frames and batch {batch}")
 
     def state_gib(self, stage: Stage, use_8bit_adam: Literal["no", "yes"] = "no") -> float:
         """GiB of a stage's weights, gradients and Adam's state, by arithmetic."""
