@@ -7,7 +7,6 @@ from .facts import Facts
 from .schema.base import STAGES, Stage
 from .schema.measured import Setting
 
-WIDTH, HEIGHT = 350, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 300, 26, 214
 """The plotted area; right of it stand the names of cards or lines."""
 CARDS = (24, 40, 48, 80)
@@ -56,9 +55,7 @@ def kind_of(setting: Setting) -> str:
         return "oom"
     if setting.upstream:
         return "upstream"
-    if setting.batch > 1:
-        return "batch"
-    return "on" if setting.checkpointing else "off"
+    return "batch" if setting.batch > 1 else "on" if setting.checkpointing else "off"
 
 
 def stage_chart(data: Facts, stage: Stage) -> list[Panel]:

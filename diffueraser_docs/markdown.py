@@ -9,6 +9,10 @@ from markdown_it import MarkdownIt
 
 SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+# A line end within Chinese, or after a Chinese mark.
+CHINESE_BREAK = re.compile(
+    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])|(?<=[，。；：、）])\n *(?=[A-Za-z\[]|`[^`])"
+)
 SENTENCE = re.compile(r"[.!?](?=\s|$|[)*_])|[。！？]")
 
 
@@ -29,12 +33,7 @@ def join_chinese_lines(text: str) -> str:
 
     Code blocks stay as they are.
     """
-    return "".join(part if part.startswith("```") else _join(part) for part in FENCE.split(text))
-
-
-def _join(text: str) -> str:
-    text = re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
-    return re.sub(r"(?<=[，。；：、）])\n *(?=[A-Za-z\[]|`[^`])", "", text)
+    return "".join(part if part.startswith("```") else CHINESE_BREAK.sub("", part) for part in FENCE.split(text))
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class ScriptMacros(Macros):
             if v.group == "edits" == group:
                 lines.append(config_line(v.name, v.shown or v.default, f"{v.meaning.en} · {v.meaning.zh}"))
             elif v.group == group and not v.rare:
-                quoted = f'"{v.shown}"' if " " in (v.shown or "") and not (v.shown or "").startswith('"') else v.shown
+                quoted = f'"{v.shown}"' if " " in v.shown and not v.shown.startswith('"') else v.shown
                 example = f"; e.g. {quoted}" if v.shown and not v.default else ""
                 lines.append(config_line(f"# {v.name}", v.default, v.meaning.en + example))
         return "\n".join(lines)
@@ -124,7 +124,7 @@ class ScriptMacros(Macros):
     def parameter_lines(self) -> str:
         """The lines of config.env of the common training parameters."""
         lines = []
-        for parameter in filter(lambda parameter: parameter.common, self.facts.training.parameters):
+        for parameter in (each for each in self.facts.training.parameters if each.common):
             for stage in STAGES:
                 value, with_captions = parameter.default(stage, "non-prompt"), parameter.default(stage, "prompt")
                 other = "" if with_captions == value else f"; prompt: {with_captions}"

@@ -11,7 +11,7 @@ from typing import Literal
 import yaml
 from httpx2 import TransportError
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from rich.markup import escape
 from rich.table import Table
@@ -105,13 +105,12 @@ def _verify(api: HfApi, data: Facts, repository: Repository) -> HubResult:
     try:
         return _compare(api, data, repository)
     except HfHubHTTPError as error:
-        refusals: dict[int, tuple[State, str]] = {
-            401: ("no access", "the token is not known or may not read it (401)"),
-            403: ("no access", "the token is not known or may not read it (403)"),
-            404: ("differs", "no such repository, or a private one that this token does not see (404)"),
-        }
         status = error.response.status_code
-        return HubResult(repository.name, *refusals.get(status, ("not reachable", f"the Hub answers {status}")))
+        if status in (401, 403):
+            return HubResult(repository.name, "no access", f"the token is not known or may not read it ({status})")
+        if isinstance(error, RepositoryNotFoundError):
+            return HubResult(repository.name, "differs", "no such repository, or a private one that this token may not see (404)")
+        return HubResult(repository.name, "not reachable", f"the Hub answers {status}")
     except (OSError, TransportError) as error:
         return HubResult(repository.name, "not reachable", (str(error) or type(error).__name__).splitlines()[0])
 

@@ -24,7 +24,7 @@ class Variable(Model):
     kind: str
     default: str = ""
     """Value when neither the environment nor config.env sets it; empty: unset."""
-    shown: str | None = None
+    shown: str = ""
     """What stands for the token in config.env; for a variable without a default, an example."""
     meaning: Text
     """One short line, also the comment in config.env."""

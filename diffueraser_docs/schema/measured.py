@@ -6,9 +6,6 @@ from pydantic import Field
 
 from .base import Model, Stage, Text
 
-GIB = 2**30 / 1e9
-"""GB (10^9 bytes) of one GiB."""
-
 
 class Setting(Model):
     """One measured way to train a stage."""
@@ -59,8 +56,8 @@ class Saving(Model):
     validation_seconds: float
 
     def disk_gigabytes(self, checkpoints: int) -> float:
-        """GB of so many checkpoints and the converted weights."""
-        return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * GIB
+        """GB (10^9 bytes) of so many checkpoints and the converted weights."""
+        return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * 2**30 / 1e9
 
 
 class TwoGpus(Model):
