@@ -57,7 +57,7 @@ class Saving(Model):
 
     def disk_gigabytes(self, checkpoints: int) -> float:
         """GB (10^9 bytes) of so many checkpoints and the converted weights."""
-        return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * 2**30 / 1e9
+        return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * (2**30 / 1e9)
 
 
 class TwoGpus(Model):
