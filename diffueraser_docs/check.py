@@ -134,7 +134,7 @@ def check_navigation(root: Path) -> list[Problem]:
     """Every page has its place in the navigation, and every title its Chinese."""
     from mkdocs.utils.yaml import yaml_load  # noqa: PLC0415 - MkDocs is slow to import
 
-    text = text_of(root / "mkdocs.yml")
+    text = (root / "mkdocs.yml").read_text(encoding="utf-8")
     titles = dict(re.findall(r"^ *- (.+?): *(\S*)$", text.split("\nnav:\n")[-1], re.MULTILINE))  # a group has no page
     i18n = next(plugin["i18n"] for plugin in yaml_load(text)["plugins"] if "i18n" in plugin)
     chinese = next(each for each in i18n["languages"] if each["locale"] == "zh")["nav_translations"]

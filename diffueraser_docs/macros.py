@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class PageMacros(Macros):
         self._scripts = scripts
         self.script_names, self.archive, self.language = list(scripts), ARCHIVE, language
         self.site_url = site_url or data.project.site_url
+        self.training_hours = partial(training_hours, data)
 
     def names(self) -> dict[str, Any]:
         """What a page may use: the macros and the facts."""
@@ -104,10 +105,6 @@ class PageMacros(Macros):
         parts = [part for part in (size, unpacked, self._say(content.note)) if part]
         extra = self._word("brackets").format(self._word("list_comma").join(parts))
         return f"{count}`{content.path}`" + (extra if parts else "")
-
-    def training_hours(self) -> int:
-        """Hours of both stages with the defaults."""
-        return training_hours(self.facts)
 
     def example(self, name: str) -> str:
         """What config.env shows for a variable."""

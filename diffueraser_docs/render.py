@@ -34,15 +34,7 @@ class EditedError(Exception):
 
 
 def render_scripts(data: Facts | None = None, templates: Path = TEMPLATES) -> list[Rendered]:
-    """Render the scripts.
-
-    Args:
-        data: facts to use; those of the package when left out.
-        templates: the folder of templates.
-
-    Returns:
-        One entry per script, in the order in which a collaborator meets them.
-    """
+    """Render the scripts in the order of SCRIPTS, with the facts of the package when none are given."""
     environment = page_templates(templates).overlay(  # delimiters that leave bash readable
         variable_start_string="<{",
         variable_end_string="}>",
