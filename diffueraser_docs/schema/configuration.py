@@ -52,7 +52,7 @@ class Configuration(Model):
 
     def variable(self, name: str) -> Variable:
         """The variable of a name."""
-        return next(variable for variable in self.variables if variable.name == name)
+        return {variable.name: variable for variable in self.variables}[name]
 
     def check_default(self, name: str, kind: str, default: str) -> None:
         """Raise ValueError when a default is not of its own kind."""

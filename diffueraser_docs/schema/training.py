@@ -94,7 +94,7 @@ class Training(Model):
 
     def parameter(self, flag: str) -> Parameter:
         """The parameter of a flag."""
-        return next(parameter for parameter in self.parameters if parameter.flag == flag)
+        return {parameter.flag: parameter for parameter in self.parameters}[flag]
 
     def number(self, flag: str, stage: Stage) -> int:
         """A default that is a whole number, in the non-prompt version."""
