@@ -50,9 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         0 when all is well, 1 for problems found by check, 2 for wrong facts or usage or for a generated file that was edited
         by hand, 3 when the Hub differs from the facts, 4 when it could not be asked.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m diffueraser_docs", description=main.__doc__.splitlines()[0] if main.__doc__ else ""
-    )
+    parser = argparse.ArgumentParser(prog="python -m diffueraser_docs", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="render | check | verify-hub")
     command = commands.add_parser("render", help="write scripts/ and the READMEs from facts and templates")
     command.add_argument("--force", action="store_true", help="overwrite generated files that were edited by hand")
@@ -66,15 +64,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         facts()
         return int(arguments.run(arguments))
-    except (FactError, EditedError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
     except TemplateSyntaxError as error:
         print(f"templates/{error.name}:{error.lineno}: {error.message}", file=sys.stderr)
-        return 2
     except UndefinedError as error:
         print(f"templates: {error.message}", file=sys.stderr)
-        return 2
+    except (FactError, EditedError, OSError) as error:
+        print(error, file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ def inline(text: str) -> str:
 def form(data: Facts, say: Say) -> dict[str, Any]:
     """What the template of the form needs."""
     kinds = data.configuration.kinds
-    shown_by = {name: need for need in data.guide.cluster for name in need.set}
     return {
         "groups": data.configuration.groups,
         "variables": data.configuration.variables,
@@ -39,25 +38,18 @@ def form(data: Facts, say: Say) -> dict[str, Any]:
         "gpu_sizes": data.measured.gpu_sizes,
         "gpu_gib": data.measured.gpu_gib,
         "token_page": data.hub.token_page,
-        "needs": shown_by,
+        "needs": {name: need for need in data.guide.cluster for name in need.set},
         "choices_of": lambda kind: choices_of(kinds[kind].pattern),
         "inline": inline,
-        "must_be": lambda kind: say(kinds[kind].words),
         "data": script_element(data, say),
     }
 
 
 def script_element(data: Facts, say: Say) -> str:
-    """The facts of which the page's script makes estimates, as an element of the page."""
-    text = json.dumps(script_facts(data, say), ensure_ascii=False).replace("<", "\\u003c")
-    return f'<script type="application/json" id="builder-facts">{text}</script>'
-
-
-def script_facts(data: Facts, say: Say) -> dict[str, Any]:
-    """The facts that the page's script reads; the script itself holds no figure."""
+    """The facts of which the page's script makes estimates, as an element of the page; the script itself holds no figure."""
     configuration, measured = data.configuration, data.measured
     words = data.words.words
-    return {
+    read = {
         "fields": fields(data),
         "kinds": {name: {"pattern": kind.pattern, "words": say(kind.words)} for name, kind in configuration.kinds.items()},
         "groups": {**{group.name: say(group.title) for group in configuration.groups}, "training": say(words["training"])},
@@ -78,17 +70,18 @@ def script_facts(data: Facts, say: Say) -> dict[str, Any]:
         "memory": {stage: need.model_dump() for stage, need in data.training.memory.items()},
         "words": {name: say(text) for name, text in words.items() if "{{" not in text.en},
     }
+    element = json.dumps(read, ensure_ascii=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="builder-facts">{element}</script>'
 
 
 def fields(data: Facts) -> list[dict[str, Any]]:
     """Every variable of config.env with its default in each version, in the order of the file."""
     found: list[dict[str, Any]] = [
-        {"name": v.name, "group": v.group, "kind": v.kind, "default": dict.fromkeys(VERSIONS, v.default), "shown": v.shown or ""}
+        {"name": v.name, "group": v.group, "kind": v.kind, "default": dict.fromkeys(VERSIONS, v.default), "shown": v.shown}
         for v in data.configuration.variables
     ]
     for stage in STAGES:
         for p in data.training.parameters:
             default = {version: p.default(stage, version) or p.trainer_default for version in VERSIONS}
-            name = f"{stage.upper()}_{p.variable}"
-            found.append({"name": name, "group": "training", "kind": p.kind, "default": default, "shown": ""})
+            found.append({"name": p.name(stage), "group": "training", "kind": p.kind, "default": default, "shown": ""})
     return found

@@ -9,11 +9,14 @@ from pathlib import Path
 from jinja2 import TemplateError
 
 from .facts import FACTS, Facts, facts
-from .markdown import code_blocks, first_difference
-from .render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all
+from .macros import TEMPLATES
+from .markdown import code_blocks_of, outline
+from .render import READMES, ROOT, SCRIPTS, Rendered, render_all, text_of
 from .schema.base import LANGUAGES
 
 HOME_PATH = re.compile(r"(?<![\w$])~/|/home/hj/")
+STAGE_VARIABLE = re.compile(r"\bSTAGE[12]_[A-Z0-9_]*[A-Z0-9]\b")
+SCRIPT_CALL = re.compile(r"\b(?:sbatch|bash)\s+(?:-\S+\s+)*([\w./$-]+\.(?:sbatch|sh))\b")
 MESSAGE = re.compile(
     r"^(?!\s*#).*?(?<![\w-])(?:(?:die|problem|value_problem|must) |die_with_cause \"\$\w+\" |blame \"[^ ]+\" )([a-z][a-z0-9-]*) "
     r"|^(?!\s*#).*?ERROR\[([a-z][a-z0-9-]*)\]",
@@ -30,7 +33,7 @@ def ids_of(text: str) -> dict[str, int]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Problem:
     """One thing that is wrong, where, and why."""
 
@@ -47,9 +50,7 @@ def check_drift(root: Path, rendered: Iterable[Rendered]) -> list[Problem]:
     """Generated files that differ from what would be rendered."""
     problems = []
     for entry in rendered:
-        path = root / entry.path
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        pairs = zip_longest(text.splitlines(keepends=True), entry.text.splitlines(keepends=True))
+        pairs = zip_longest(text_of(root / entry.path).splitlines(keepends=True), entry.text.splitlines(keepends=True))
         if line := next((number for number, (here, there) in enumerate(pairs, 1) if here != there), None):
             problems.append(Problem(entry.path, line, "differs from what the facts render: run make docs"))
     return problems
@@ -61,62 +62,50 @@ def pages(root: Path) -> list[Path]:
     return [root / name for name in READMES.values()] + [page for folder in folders for page in sorted(folder.rglob("*.md"))]
 
 
-def _lines(root: Path, paths: Iterable[Path]) -> Iterator[tuple[str, int, str]]:
+def _found(root: Path, paths: Iterable[Path], pattern: re.Pattern[str]) -> Iterator[tuple[str, int, re.Match[str]]]:
+    """Every place of a pattern: file, line and match."""
     for path in paths:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
-            yield str(path.relative_to(root)), number, line
+        for number, line in enumerate(text_of(path).splitlines(), 1):
+            for match in pattern.finditer(line):
+                yield str(path.relative_to(root)), number, match
 
 
 def check_paths(root: Path) -> list[Problem]:
     """No `~/` and no developer's home folder anywhere that a collaborator reads."""
-    return [
-        Problem(name, number, f"{match[0]} is hard-coded: write $PROJECT_HOME")
-        for name, number, line in _lines(root, [root / "scripts" / name for name in SCRIPTS] + pages(root))
-        if (match := HOME_PATH.search(line))
-    ]
+    paths = [root / "scripts" / name for name in SCRIPTS] + pages(root)
+    found = _found(root, paths, HOME_PATH)
+    return [Problem(name, line, f"{match[0]} is hard-coded: write $PROJECT_HOME") for name, line, match in found]
 
 
 def check_embedded(root: Path) -> list[Problem]:
     """Embedded scripts are the files in scripts/, and every command calls a script that exists."""
-    problems = []
+    problems = [
+        Problem(page, line, f"calls {match[1]}, which is no script of scripts/")
+        for page, line, match in _found(root, pages(root), SCRIPT_CALL)
+        if Path(match[1]).name not in SCRIPTS
+    ]
     scripts = _scripts(root)
-    for readme in filter(lambda name: (root / name).exists(), READMES.values()):
-        blocks = code_blocks(root / readme, readme)
+    for readme in READMES.values():
+        blocks = code_blocks_of(text_of(root / readme), readme)
         for name, text in scripts.items():
             if not any(block.text == text for block in blocks):
                 head = text.splitlines()[:2]  # by these a script is recognised although it differs
                 line = next((block.line for block in blocks if block.text.splitlines()[:2] == head), 1)
                 problems.append(Problem(readme, line, f"{name} is not embedded byte for byte as in scripts/{name}"))
-    for page in filter(Path.exists, pages(root)):
-        problems += _commands(str(page.relative_to(root)), page.read_text(encoding="utf-8"), [*scripts.values()])
     return problems
 
 
 def _scripts(root: Path) -> dict[str, str]:
-    paths = {name: root / "scripts" / name for name in SCRIPTS}
-    return {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.exists()}
-
-
-def _commands(page: str, text: str, scripts: list[str]) -> list[Problem]:
-    """Every script that a page tells to submit or run, in a code block or in running text, is one of ours."""
-    for script in scripts:  # what an embedded script calls is looked at in the script
-        text = text.replace(script, re.sub(r"[^\n]", " ", script))
-    return [
-        Problem(page, number, f"calls {name}, which is no script of scripts/")
-        for number, line in enumerate(text.splitlines(), 1)
-        for name in re.findall(r"\b(?:sbatch|bash)\s+(?:-\S+\s+)*([\w./$-]+\.(?:sbatch|sh))\b", line)
-        if Path(name).name not in SCRIPTS
-    ]
+    return {name: text_of(root / "scripts" / name) for name in SCRIPTS}
 
 
 def check_variables(root: Path, data: Facts) -> list[Problem]:
     """Every variable that a page assigns or names in capitals with a stage exists."""
     known = set(data.variable_names())
     return [
-        Problem(page, number, f"{name} is no variable of config.env")
-        for page, number, line in _lines(root, pages(root))
-        for name in re.findall(r"\b(STAGE[12]_[A-Z0-9_]*[A-Z0-9])\b", line)
-        if name not in known
+        Problem(page, line, f"{match[0]} is no variable of config.env")
+        for page, line, match in _found(root, pages(root), STAGE_VARIABLE)
+        if match[0] not in known
     ]
 
 
@@ -124,19 +113,15 @@ def check_pages(root: Path) -> list[Problem]:
     """Each page exists in both languages, its macros expand, and what they say holds no home folder either."""
     from .mkdocs_hook import expand  # noqa: PLC0415 - MkDocs is slow to import, and the hook imports this package
 
-    docs = root / "docs"
-    names = {language: {str(p.relative_to(docs / language)) for p in (docs / language).rglob("*.md")} for language in LANGUAGES}
     problems = []
-    for language in LANGUAGES:
-        for other in LANGUAGES:
-            problems += [
-                Problem(f"docs/{other}/{name}", 1, f"the page is missing: docs/{language}/{name} has no counterpart")
-                for name in sorted(names[language] - names[other])
-            ]
-        for name in sorted(names[language]):
-            path = f"docs/{language}/{name}"
+    for language, other in zip(LANGUAGES, reversed(LANGUAGES), strict=True):
+        folder = root / "docs" / language
+        for page in sorted(folder.rglob("*.md")):
+            name, path = page.relative_to(folder), str(page.relative_to(root))
+            if not (root / "docs" / other / name).exists():
+                problems.append(Problem(f"docs/{other}/{name}", 1, f"the page is missing: {path} has no counterpart"))
             try:
-                text = expand((root / path).read_text(encoding="utf-8"), language)
+                text = expand(text_of(page), language)
             except (TemplateError, LookupError, AttributeError, TypeError) as error:
                 problems.append(Problem(path, getattr(error, "lineno", None) or 1, f"does not expand: {error}"))
                 continue
@@ -150,9 +135,8 @@ def check_navigation(root: Path) -> list[Problem]:
     from mkdocs.utils.yaml import yaml_load  # noqa: PLC0415 - MkDocs is slow to import
 
     text = (root / "mkdocs.yml").read_text(encoding="utf-8")
-    settings = yaml_load(text)
     titles = dict(re.findall(r"^ *- (.+?): *(\S*)$", text.split("\nnav:\n")[-1], re.MULTILINE))  # a group has no page
-    i18n = next(plugin["i18n"] for plugin in settings["plugins"] if "i18n" in plugin)
+    i18n = next(plugin["i18n"] for plugin in yaml_load(text)["plugins"] if "i18n" in plugin)
     chinese = next(each for each in i18n["languages"] if each["locale"] == "zh")["nav_translations"]
     missing = sorted(path.name for path in (root / "docs" / "en").glob("*.md") if path.name not in titles.values())
     problems = [Problem(f"docs/en/{name}", 1, f"is not in mkdocs.yml: add '- Title: {name}' to nav") for name in missing]
@@ -164,26 +148,24 @@ def check_navigation(root: Path) -> list[Problem]:
 
 
 def _line_of(text: str, words: str) -> int:
-    return text[: text.find(words)].count("\n") + 1 if words in text else 1
+    return text[: max(text.find(words), 0)].count("\n") + 1
 
 
 def check_languages(templates: Path) -> list[Problem]:
     """The README templates have the same parts with the same number of sentences in both languages."""
-    names = [f"README.{language}.md" for language in LANGUAGES]
-    english, chinese = ((templates / name).read_text(encoding="utf-8") for name in names)
-    found = first_difference(english, chinese)
-    if found is None:
-        return []
-    (line, here), (other_line, there) = found
-    reason = f"{there} here, {here} in {names[0]} line {line}: change both languages"
-    return [Problem(f"diffueraser_docs/templates/{names[1]}", other_line, reason)]
+    english, chinese = (outline(text_of(templates / f"README.{language}.md")) for language in LANGUAGES)
+    for (line, here), (other_line, there) in zip_longest(english, chinese, fillvalue=(1, "nothing more")):
+        if here != there:
+            reason = f"{there} here, {here} in README.en.md line {line}: change both languages"
+            return [Problem("diffueraser_docs/templates/README.zh.md", other_line, reason)]
+    return []
 
 
 def check_messages(root: Path, data: Facts) -> list[Problem]:
     """Every message id of a script has its entry in messages.yaml, and every entry its script."""
-    entries = {message.id for message in data.messages.messages if message.id}
-    texts = {f"scripts/{name}": text for name, text in _scripts(root).items()}
-    used = [(path, line, id_) for path, text in texts.items() for id_, line in ids_of(text).items()]
+    entries = {message.id for message in data.messages.messages}
+    scripts = _scripts(root)
+    used = [(f"scripts/{name}", line, id_) for name, text in scripts.items() for id_, line in ids_of(text).items()]
     rows = [*(row.id for row in data.causes.causes), *(row.id for row in data.causes.refusals)]
     used += [("diffueraser_docs/facts/causes.yaml", 1, id_) for id_ in rows]
     problems = [
@@ -191,8 +173,7 @@ def check_messages(root: Path, data: Facts) -> list[Problem]:
         for path, line, id_ in used
         if id_ not in entries
     ]
-    everything = "\n".join(texts.values())
-    source = (FACTS / "messages.yaml").read_text(encoding="utf-8")
+    everything, source = "\n".join(scripts.values()), text_of(FACTS / "messages.yaml")
     return problems + [
         Problem(
             "diffueraser_docs/facts/messages.yaml",
@@ -200,7 +181,7 @@ def check_messages(root: Path, data: Facts) -> list[Problem]:
             f"{message.id} is printed by no script: remove the entry, or say `by: slurm`, `trainer` or `tools`",
         )
         for message in data.messages.messages
-        if message.id and message.by == "script" and not re.search(rf"(?<![\w-]){message.id}(?![\w-])", everything)
+        if message.by == "script" and not re.search(rf"(?<![\w-]){message.id}(?![\w-])", everything)
     ]
 
 
@@ -217,4 +198,4 @@ def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TE
         *check_languages(templates),
         *check_messages(root, data),
     ]
-    return sorted(set(problems), key=lambda problem: (problem.path, problem.line, problem.reason))
+    return sorted(set(problems))

@@ -5,7 +5,7 @@ Facts are YAML files in ``facts/``; what each may hold is in ``schema/``. A wron
 
 from functools import cache
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import yaml
 from pydantic import ValidationError, model_validator
@@ -26,7 +26,6 @@ from .schema.words import Words
 FACTS = Path(__file__).parent / "facts"
 # The same loader in C, where PyYAML was built with it: every command reads all facts.
 LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-T = TypeVar("T", bound=Model)
 
 
 class FactError(Exception):
@@ -50,10 +49,11 @@ class Facts(Model):
 
     @model_validator(mode="after")
     def _check_parameters(self) -> Self:
+        self.configuration.name_patches([patch.name for patch in self.patches.patches])
         names = {variable.name for variable in self.configuration.variables}
         for parameter in self.training.parameters:
             for stage in STAGES:
-                if f"{stage.upper()}_{parameter.variable}" in names:
+                if parameter.name(stage) in names:
                     raise ValueError(f"training.yaml: {parameter.flag}: the variable stands in configuration.yaml too")
                 for version in VERSIONS:
                     default = parameter.default(stage, version)
@@ -63,30 +63,13 @@ class Facts(Model):
     def variable_names(self) -> list[str]:
         """Every variable of config.env, training parameters of both stages included."""
         names = [variable.name for variable in self.configuration.variables]
-        for parameter in self.training.parameters:
-            names += [f"{stage.upper()}_{parameter.variable}" for stage in STAGES]
-        return names
+        return names + [parameter.name(stage) for parameter in self.training.parameters for stage in STAGES]
 
     def disk_gigabytes(self, *, dpo: bool = True) -> int:
         """GB on disk when all is done with the defaults, with or without DPO-dataset."""
-        kept = self.training.parameter("checkpoints_total_limit")
-        training = sum(self.measured.saving[stage].disk_gigabytes(int(kept.default(stage, "prompt"))) for stage in STAGES)
+        kept = {stage: self.training.number("checkpoints_total_limit", stage) for stage in STAGES}
+        training = sum(self.measured.saving[stage].disk_gigabytes(kept[stage]) for stage in STAGES)
         return round(self.hub.download_gigabytes(dpo=dpo) + self.hub.unpacked + self.project.environment_gb + training)
-
-
-def _load(model: type[T], path: Path) -> T:
-    try:
-        return model.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))  # noqa: S506  # both are safe loaders
-    except FileNotFoundError:
-        raise FactError(f"{path.name}: the file is missing") from None
-    except yaml.YAMLError as error:
-        raise FactError(f"{path.name}: {str(error).replace(chr(10), ' ')}") from None
-    except ValidationError as error:
-        lines = [
-            f"{path.name}: {'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg'].removeprefix('Value error, ')}"
-            for problem in error.errors()
-        ]
-        raise FactError("\n".join(lines)) from None
 
 
 def load_facts(folder: Path = FACTS) -> Facts:
@@ -95,25 +78,26 @@ def load_facts(folder: Path = FACTS) -> Facts:
     Raises:
         FactError: one line per wrong fact, with file, key and reason.
     """
-    parts: dict[str, Model] = {}
-    problems: list[str] = []
-    for name, field in Facts.model_fields.items():
-        model = field.annotation
-        assert isinstance(model, type)
+    contents, problems = {}, []
+    for name in Facts.model_fields:
+        path = folder / f"{name}.yaml"
         try:
-            parts[name] = _load(model, folder / f"{name}.yaml")
-        except FactError as error:
-            problems.append(str(error))
-    if problems:
-        raise FactError("\n".join(problems))
-    configuration, patches = parts["configuration"], parts["patches"]
-    assert isinstance(configuration, Configuration)
-    assert isinstance(patches, Patches)
-    parts["configuration"] = configuration.with_patches([patch.name for patch in patches.patches])
+            contents[name] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # both are safe loaders
+        except FileNotFoundError:
+            problems.append(f"{path.name}: the file is missing")
+        except yaml.YAMLError as error:
+            problems.append(f"{path.name}: {' '.join(str(error).splitlines())}")
     try:
-        return Facts(**parts)
+        return Facts.model_validate(contents)
     except ValidationError as error:
-        raise FactError("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())) from None
+        for problem in error.errors():
+            file, *keys = problem["loc"] or [""]
+            reason = problem["msg"].removeprefix("Value error, ")
+            if not file:  # of several files: it names them
+                problems.append(reason)
+            elif file in contents:
+                problems.append(f"{file}.yaml: {'.'.join(map(str, keys)) or 'file'}: {reason}")
+        raise FactError("\n".join(problems)) from None
 
 
 @cache

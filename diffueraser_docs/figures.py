@@ -7,7 +7,6 @@ from .facts import Facts
 from .schema.base import STAGES, Stage
 from .schema.measured import Setting
 
-WIDTH, HEIGHT = 350, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 300, 26, 214
 """The plotted area; right of it stand the names of cards or lines."""
 CARDS = (24, 40, 48, 80)
@@ -56,15 +55,13 @@ def kind_of(setting: Setting) -> str:
         return "oom"
     if setting.upstream:
         return "upstream"
-    if setting.batch > 1:
-        return "batch"
-    return "on" if setting.checkpointing else "off"
+    return "batch" if setting.batch > 1 else "on" if setting.checkpointing else "off"
 
 
 def stage_chart(data: Facts, stage: Stage) -> list[Panel]:
     """Memory and speed over the frames of a clip: a point for each setting, a line for gradient checkpointing on and for off."""
     measured = data.measured
-    usual = int(data.training.parameter("nframes").default(stage, "non-prompt"))
+    usual = data.training.number("nframes", stage)
     settings = [s for s in measured.settings if s.stage == stage and s.precision == "fp16"]
     frames = sorted({s.nframes for s in settings})
     x = scale(frames[0] - 2, frames[-1] + 2, LEFT, RIGHT)
@@ -94,31 +91,22 @@ def stage_chart(data: Facts, stage: Stage) -> list[Panel]:
     return [memory, speed]
 
 
-def lost_seconds(data: Facts, stage: Stage, interval: int, share: float = 0.5) -> float:
-    """Seconds that an interruption costs: a start, and a share of the steps between two checkpoints."""
-    return data.measured.saving[stage].start_seconds + share * interval / 1000 * data.training.seconds_per_1000_steps[stage]
+def lost_time_chart(data: Facts) -> tuple[Panel, list[tuple[int, list[tuple[float, float, float]]]]]:
+    """Minutes that an interruption costs on average over the steps between checkpoints, a line for each stage.
 
-
-@dataclass(frozen=True)
-class LostTime:
-    """The chart of lost time, and its table: interval, then average, most and share of saving for each stage."""
-
-    panel: Panel
-    rows: list[tuple[int, list[tuple[float, float, float]]]]
-
-
-def lost_time_chart(data: Facts) -> LostTime:
-    """Minutes that an interruption costs on average over the steps between checkpoints, a line for each stage."""
+    It costs a start, and a share of the steps between two checkpoints. With the chart comes its table: interval, then average,
+    most and share of saving for each stage.
+    """
     x, y = scale(0, INTERVALS[-1], LEFT, RIGHT), scale(0, MOST_MINUTES, BOTTOM, TOP)
     panel = Panel("lost_minutes", "interval", [(x(n), str(n)) for n in INTERVALS], [(y(n), str(n)) for n in (0, 10, 20, 30)])
     rows = []
     for interval in INTERVALS:
         cells = []
         for stage in STAGES:
-            average, most = (lost_seconds(data, stage, interval, share) / 60 for share in (0.5, 1))
-            training = interval / 1000 * data.training.seconds_per_1000_steps[stage]
-            cells.append((average, most, 100 * data.measured.saving[stage].save_seconds / training))
+            saving, training = data.measured.saving[stage], interval / 1000 * data.training.seconds_per_1000_steps[stage]
+            average, most = ((saving.start_seconds + share * training) / 60 for share in (0.5, 1))
+            cells.append((average, most, 100 * saving.save_seconds / training))
             panel.lines.setdefault(stage, []).append((x(interval), y(average)))
             panel.marks.append(Mark(stage, x(interval), y(average), f"{average:.0f}", "below" if stage == "stage1" else "left"))
         rows.append((interval, cells))
-    return LostTime(panel, rows)
+    return panel, rows

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .estimates import training_hours
 from .facts import Facts
+from .markdown import markdown_table, table_cell
 from .schema.base import Text
 from .schema.hub import Content, size_text
 from .schema.project import FlowStep
-from .tree import draw_tree
 
 TEMPLATES = Path(__file__).parent / "templates"
 ARCHIVE = "scripts.tar.gz"
 """All scripts in one file, offered by the site."""
 LINK = re.compile(r"\[([^]]*)\]\(([\w-]*)(?:\.md)?(#[\w-]+)?\)")
-NAMES = ("script", "folded_script", "example", "number", "page", "training_hours", "flow_chart", "directory_tree")
-"""The methods that READMEs and pages may call, beside the macros of ``parts.md``."""
 
 
 @cache
@@ -37,55 +35,54 @@ def page_templates(folder: Path = TEMPLATES) -> Environment:
     )
 
 
-class PageMacros:
+class Macros:
+    """What templates may call or read: every public name of a subclass."""
+
+    def __init__(self, data: Facts) -> None:
+        """Keep the facts."""
+        self.facts, self.hub, self.project, self.groups = data, data.hub, data.project, data.configuration.groups
+
+    def names(self) -> dict[str, Any]:
+        """The public names, with what they stand for."""
+        return {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
+
+
+class PageMacros(Macros):
     """The macros in one language."""
 
     def __init__(self, data: Facts, language: str, scripts: dict[str, str], site_url: str = "") -> None:
         """Keep facts, language, the rendered scripts, and where the site is published."""
-        self._facts = data
-        self._language = language
+        super().__init__(data)
         self._scripts = scripts
-        self._site = site_url or data.project.site_url
+        self.script_names, self.archive, self.language = list(scripts), ARCHIVE, language
+        self.site_url = site_url or data.project.site_url
+        self.training_hours = partial(training_hours, data)
+
+    def names(self) -> dict[str, Any]:
+        """What a page may use: the macros and the facts."""
+        names = super().names()
+        helpers = {"say": self._cell, "word": self._word, "head": self._head, "content": self._content, "linked": self._linked}
+        module = page_templates().get_template("parts.md").make_module(names | helpers)
+        return names | {name: _stripped(macro) for name, macro in vars(module).items() if not name.startswith("_")}
 
     def _say(self, text: Text | None, /, **values: Any) -> str:
         """A text in this language, with the measured figures and values that it shows."""
         if text is None:
             return ""
-        said = str(getattr(text, self._language))
-        measured = self._facts.measured
+        said = str(getattr(text, self.language))
+        measured = self.facts.measured
         names = {"setting": measured.setting, "saving": measured.saving, "measured": measured, **values}
         return page_templates().from_string(said).render(names) if "{{" in said else said
 
+    def _cell(self, text: Text | None, /, **values: Any) -> str:
+        return table_cell(self._say(text, **values))
+
     def _word(self, name: str) -> str:
-        return self._say(self._facts.words.words[name])
+        return self._say(self.facts.words.words[name])
 
     def _head(self, name: str) -> str:
         """The first two lines of a table: its headings, and what is below them."""
-        headings = [self._say(heading) for heading in self._facts.words.headings[name]]
-        return f"| {' | '.join(headings)} |\n|{' --- |' * len(headings)}"
-
-    def _cell(self, text: Text | None, /, **values: Any) -> str:
-        return self._say(text, **values).replace("|", "\\|").replace("\n", " ")
-
-    def _own_names(self) -> dict[str, Any]:
-        return {
-            **{name: getattr(self, name) for name in NAMES},
-            "facts": self._facts,
-            "hub": self._facts.hub,
-            "project": self._facts.project,
-            "groups": self._facts.configuration.groups,
-            "script_names": list(self._scripts),
-            "language": self._language,
-            "site_url": self._site,
-            "archive": ARCHIVE,
-        }
-
-    def names(self) -> dict[str, Any]:
-        """What a page may use: the macros and the facts."""
-        names = self._own_names()
-        helpers = {"say": self._cell, "word": self._word, "head": self._head, "content": self._content, "linked": self._linked}
-        module = page_templates().get_template("parts.md").make_module({**names, **helpers})
-        return {**names, **{name: _stripped(value) for name, value in vars(module).items() if name[0] != "_"}}
+        return markdown_table([self._say(heading) for heading in self.facts.words.headings[name]], [])
 
     def number(self, count: int) -> str:
         """A small number as a word."""
@@ -109,26 +106,22 @@ class PageMacros:
         extra = self._word("brackets").format(self._word("list_comma").join(parts))
         return f"{count}`{content.path}`" + (extra if parts else "")
 
-    def training_hours(self) -> int:
-        """Hours of both stages with the defaults."""
-        return training_hours(self._facts)
-
     def example(self, name: str) -> str:
         """What config.env shows for a variable."""
-        return next(v.shown or v.default for v in self._facts.configuration.variables if v.name == name)
+        variable = self.facts.configuration.variable(name)
+        return variable.shown or variable.default
 
     def _linked(self, text: str) -> str:
         """A text of a page for a README: its links lead to the published site, or are left out."""
-        return LINK.sub(lambda link: f"[{link[1]}]({self.page(link[2])}{link[3] or ''})" if self._site else link[1], text)
+        return LINK.sub(lambda link: f"[{link[1]}]({self.page(link[2])}{link[3] or ''})" if self.site_url else link[1], text)
 
     def page(self, name: str) -> str:
         """Address of a page of the published site in this language."""
-        return f"{self._site}{'zh/' if self._language == 'zh' else ''}{name}/"
+        return f"{self.site_url}{'zh/' if self.language == 'zh' else ''}{name}/"
 
     def flow_chart(self) -> str:
         """What happens, as a Mermaid diagram, which GitHub draws."""
-        lines = ["flowchart LR", *self._flow_lines(self._facts.project.flow)]
-        return "\n".join(["```mermaid", *lines, "```"])
+        return "\n".join(["```mermaid", "flowchart LR", *self._flow_lines(self.project.flow), "```"])
 
     def _flow_lines(self, steps: list[FlowStep]) -> list[str]:
         lines: list[str] = []
@@ -143,14 +136,26 @@ class PageMacros:
 
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
-        entries = self._facts.project.tree_entries()
-        return "```text\n" + draw_tree({entry.path: self._say(entry.note) for entry in entries}) + "\n```"
+        notes = {entry.path: self._say(entry.note) for entry in self.project.tree_entries()}
+        return "\n".join(["```text", "$PROJECT_HOME/", *_tree_lines(notes), "```"])
 
 
-def _stripped(value: Any) -> Any:
+def _tree_lines(notes: dict[str, str], prefix: str = "") -> list[str]:
+    """Paths with their notes as a tree; a trailing slash marks a folder."""
+    below: dict[str, dict[str, str]] = {}
+    for path, note in notes.items():
+        name, slash, rest = path.partition("/")
+        below.setdefault(name + slash, {})[rest] = note
+    lines = []
+    for name, inner in below.items():
+        last = name == list(below)[-1]
+        note = inner.pop("", "")
+        line = f"{prefix}{'└── ' if last else '├── '}{name}"
+        lines.append(f"{line:<50}# {note}" if note else line)
+        lines += _tree_lines(inner, prefix + ("    " if last else "│   "))
+    return lines
+
+
+def _stripped(macro: Callable[..., Any]) -> Callable[..., str]:
     """A macro of a template as a function whose text has no blank lines around it."""
-
-    def call(*arguments: Any, **values: Any) -> str:
-        return str(value(*arguments, **values)).strip()
-
-    return call if isinstance(value, Callable) else value  # type: ignore[arg-type]
+    return lambda *arguments, **values: str(macro(*arguments, **values)).strip()

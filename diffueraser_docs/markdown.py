@@ -3,24 +3,28 @@
 import re
 from dataclasses import dataclass
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 
 SITE_BOX = re.compile(r"^ *(!!!|\?\?\?\+?|===) .*$", re.MULTILINE)  # the first line of an admonition, a fold or a tab
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+# A line end within Chinese, or after a Chinese mark.
+CHINESE_BREAK = re.compile(
+    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])|(?<=[，。；：、）])\n *(?=[A-Za-z\[]|`[^`])"
+)
 SENTENCE = re.compile(r"[.!?](?=\s|$|[)*_])|[。！？]")
 
 
-def _cell(text: str) -> str:
+def table_cell(text: str) -> str:
+    """A text as the cell of a table."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
     """A table as Markdown has it."""
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
-    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(table_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
@@ -29,12 +33,7 @@ def join_chinese_lines(text: str) -> str:
 
     Code blocks stay as they are.
     """
-    return "".join(part if part.startswith("```") else _join(part) for part in FENCE.split(text))
-
-
-def _join(text: str) -> str:
-    text = re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])", "", text)
-    return re.sub(r"(?<=[，。；：、）])\n *(?=[A-Za-z\[]|`[^`])", "", text)
+    return "".join(part if part.startswith("```") else CHINESE_BREAK.sub("", part) for part in FENCE.split(text))
 
 
 @dataclass(frozen=True)
@@ -84,12 +83,3 @@ def outline(text: str) -> list[tuple[int, str]]:
             names = sorted(child.content for child in token.children or [] if child.type == "code_inline")
             parts.append((line, f"{count} sentence{'s' * (count > 1)} with {', '.join(names) or 'no name'}"))
     return parts
-
-
-def first_difference(text: str, other: str) -> tuple[tuple[int, str], tuple[int, str]] | None:
-    """Where the outlines of two texts begin to differ: line and part in each; None when they are the same."""
-    nothing = (1, "nothing more")
-    for one, two in zip_longest(outline(text), outline(other), fillvalue=nothing):
-        if one[1] != two[1]:
-            return one, two
-    return None

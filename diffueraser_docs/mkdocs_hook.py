@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import re
-import shutil
 import tarfile
 from pathlib import Path
 
@@ -36,19 +35,23 @@ def on_post_build(config: MkDocsConfig) -> None:
     site = Path(config.site_dir)
     downloads = site / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    for name in SCRIPTS:
-        shutil.copyfile(ROOT / "scripts" / name, downloads / name)
+    for name, text in script_texts().items():
+        (downloads / name).write_text(text, encoding="utf-8")
     (downloads / ARCHIVE).write_bytes(archive())
     split_search(site)
+
+
+def script_texts() -> dict[str, str]:
+    """The scripts as they are committed, by name."""
+    return {name: (ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
 
 
 def archive() -> bytes:
     """The scripts as a .tar.gz, the same bytes each time."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as file:
-        for name in SCRIPTS:
-            data = (ROOT / "scripts" / name).read_bytes()
-            entry = tarfile.TarInfo(name)
+        for name, text in script_texts().items():
+            data, entry = text.encode(), tarfile.TarInfo(name)
             entry.size, entry.mode = len(data), 0o755 if name.endswith(".sbatch") else 0o644
             file.addfile(entry, io.BytesIO(data))
     return gzip.compress(tar.getvalue(), mtime=0)
@@ -86,6 +89,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def expand(markdown: str, language: str, site_url: str = "") -> str:
     """The Markdown of a page with its macros expanded."""
-    scripts = {name: (ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    text = page_templates().from_string(markdown).render(SiteMacros(facts(), language, scripts, site_url).names())
+    text = page_templates().from_string(markdown).render(SiteMacros(facts(), language, script_texts(), site_url).names())
     return join_chinese_lines(text) if language == "zh" else text

@@ -1,21 +1,15 @@
 """Renders scripts, READMEs and the macros of the site from facts and templates."""
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from .facts import Facts, facts
-from .macros import PageMacros, page_templates
+from .macros import TEMPLATES, PageMacros, page_templates
 from .markdown import join_chinese_lines
 from .script_macros import ScriptMacros
 
-PACKAGE = Path(__file__).parent
-TEMPLATES = PACKAGE / "templates"
-ROOT = PACKAGE.parent
+ROOT = Path(__file__).parent.parent
 SCRIPTS = ("config.env", "common.sh", "setup_and_train.sbatch", "01_setup.sbatch", "02_train.sbatch")
 """Names of the scripts, in the order in which a collaborator meets them; each has a template of the same name."""
 MARK = "Generated from the facts and {} by make docs."
@@ -33,85 +27,45 @@ class Rendered:
     text: str
     template: str
     """Relative to the project's root: where an edit belongs."""
-    executable: bool = False
 
 
 class EditedError(Exception):
     """A generated file was edited by hand; the message names it and its template, one a line."""
 
 
-def script_environment(data: Facts, templates: Path = TEMPLATES) -> Environment:
-    """Jinja2 for bash: delimiters that leave bash readable, no escaping."""
-    environment = Environment(
-        loader=FileSystemLoader(templates),
+def render_scripts(data: Facts | None = None, templates: Path = TEMPLATES) -> list[Rendered]:
+    """Render the scripts in the order of SCRIPTS, with the facts of the package when none are given."""
+    environment = page_templates(templates).overlay(  # delimiters that leave bash readable
         variable_start_string="<{",
         variable_end_string="}>",
         block_start_string="<%",
         block_end_string="%>",
         comment_start_string="<#",
         comment_end_string="#>",
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - bash, not HTML
     )
-    macros = ScriptMacros(data)
-    environment.globals.update(
-        {name: getattr(macros, name) for name, value in vars(ScriptMacros).items() if callable(value) and name[0] != "_"},
-        facts=data,
-        hub=data.hub,
-        project=data.project,
-        environment=data.environment,
-        groups=data.configuration.groups,
-        patches=data.patches.patches,
-        training=data.training,
-    )
-    return environment
+    names = ScriptMacros(data or facts()).names()
+    texts = {name: environment.get_template(name).render(names) for name in SCRIPTS}
+    return [_marked(f"scripts/{name}", name, f"# {MARK}", text) for name, text in texts.items()]
 
 
-def render_scripts(data: Facts | None = None, templates: Path = TEMPLATES) -> list[Rendered]:
-    """Render the scripts.
-
-    Args:
-        data: facts to use; those of the package when left out.
-        templates: the folder of templates.
-
-    Returns:
-        One entry per script, in the order in which a collaborator meets them.
-    """
-    environment = script_environment(data or facts(), templates)
-    scripts = []
-    for name in SCRIPTS:
-        template = _template(name)
-        text = _marked(environment.get_template(name).render(), f"# {MARK.format(template)}")
-        scripts.append(Rendered(f"scripts/{name}", text, template, executable=name.endswith(".sbatch")))
-    return scripts
-
-
-def _template(name: str) -> str:
-    return str((TEMPLATES / name).relative_to(ROOT))
-
-
-def _marked(text: str, mark: str) -> str:
-    """The text with a line that says where it comes from: the first, or the second below a #! line."""
-    first, rest = text.split("\n", 1)
-    return f"{first}\n{mark}\n{rest}" if first.startswith("#!") else f"{mark}\n{text}"
+def _marked(path: str, template: str, mark: str, text: str) -> Rendered:
+    """A file with a line that says where it comes from: the first, or the second below a #! line."""
+    template = str((TEMPLATES / template).relative_to(ROOT))
+    lines = text.split("\n")
+    lines.insert(int(text.startswith("#!")), mark.format(template))
+    return Rendered(path, "\n".join(lines), template)
 
 
 def render_all(data: Facts | None = None, templates: Path = TEMPLATES) -> list[Rendered]:
     """Render everything that is generated and committed: scripts and READMEs."""
     data = data or facts()
-    scripts = render_scripts(data, templates)
-    texts = {Path(script.path).name: script.text for script in scripts}
-    pages = page_templates(templates)
-    readmes = []
+    rendered = render_scripts(data, templates)
+    scripts = {Path(script.path).name: script.text for script in rendered}
     for language, name in READMES.items():
-        macros, template = PageMacros(data, language, texts), _template(f"README.{language}.md")
-        text = pages.get_template(f"README.{language}.md").render(macros.names())
-        text = _marked(join_chinese_lines(text) if language == "zh" else text, f"<!-- {MARK.format(template)} -->")
-        readmes.append(Rendered(name, text, template))
-    return [*scripts, *readmes]
+        template = f"README.{language}.md"
+        text = page_templates(templates).get_template(template).render(PageMacros(data, language, scripts).names())
+        rendered.append(_marked(name, template, f"<!-- {MARK} -->", join_chinese_lines(text) if language == "zh" else text))
+    return rendered
 
 
 def write(rendered: list[Rendered], root: Path = ROOT, *, force: bool = False) -> list[str]:
@@ -128,25 +82,23 @@ def write(rendered: list[Rendered], root: Path = ROOT, *, force: bool = False) -
     Raises:
         EditedError: a file is neither as rendered nor as it was written last; nothing is written.
     """
-    record = root / CHECKSUMS
-    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
-    last = {path: checksum for checksum, path in (line.split("  ", 1) for line in lines)}
-    changed, edited = [], []
-    for entry in rendered:
-        path = root / entry.path
-        text = path.read_text(encoding="utf-8") if path.exists() else None
-        if text != entry.text:
-            changed.append(entry)
-            if text is not None and last.get(entry.path, _checksum(text)) != _checksum(text):
-                edited.append(f"{entry.path}: edited by hand; edit {entry.template} instead, or overwrite it by render --force")
+    record = text_of(root / CHECKSUMS)
+    last = {path: checksum for checksum, path in (line.split("  ", 1) for line in record.splitlines())}
+    texts = {entry.path: text_of(root / entry.path) for entry in rendered}
+    changed = [entry for entry in rendered if texts[entry.path] != entry.text]
+    edited = [
+        f"{entry.path}: edited by hand; edit {entry.template} instead, or overwrite it by render --force"
+        for entry in changed
+        if texts[entry.path] and entry.path in last and last[entry.path] != _checksum(texts[entry.path])
+    ]
     if edited and not force:
         raise EditedError("\n".join(edited))
     for entry in changed:
-        _replace(root / entry.path, entry.text, 0o755 if entry.executable else 0o644)
+        replace_file(root / entry.path, entry.text, 0o755 if entry.path.endswith(".sbatch") else 0o644)
     last |= {entry.path: _checksum(entry.text) for entry in rendered}
     text = "".join(f"{checksum}  {path}\n" for path, checksum in sorted(last.items()))
-    if text.splitlines() != lines:
-        _replace(record, text, 0o644)
+    if text != record:
+        replace_file(root / CHECKSUMS, text)
     return [entry.path for entry in changed]
 
 
@@ -154,15 +106,18 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _replace(path: Path, text: str, mode: int) -> None:
+def text_of(path: Path) -> str:
+    """The text of a file; empty when there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def replace_file(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file under a temporary name and rename it, so that a reader never meets a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.chmod(mode)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

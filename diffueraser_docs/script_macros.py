@@ -1,9 +1,11 @@
 """Lines of bash made from the facts: what the script templates may call."""
 
+import shlex
 from collections.abc import Iterable
+from typing import Any
 
 from .estimates import seconds_per_1000_steps
-from .facts import Facts
+from .macros import Macros
 from .schema.base import STAGES
 
 WIDTH = 118
@@ -11,33 +13,42 @@ PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_|-")
 
 
 def shell_quote(text: str) -> str:
-    """Quote a value for bash, leaving plain words as they are."""
-    plain = text and all(character.isalnum() or character in "-_./:=+@%," for character in text)
-    return text if plain else "'" + text.replace("'", "'\\''") + "'"
+    r"""Quote a value for bash, leaving plain words as they are, with \' for an apostrophe."""
+    return shlex.quote(text).replace("'\"'\"'", "'\\''")
 
 
-def wrapped(first: str, words: Iterable[str], indent: str = "    ", end: str = " \\") -> list[str]:
+def wrapped(first: str, words: Iterable[str], indent: str = "    ", end: str = "") -> str:
     """Words in lines of at most WIDTH characters; every line but the last has the given end."""
-    lines, line = [], first
+    lines = [first]
     for word in words:
-        if len(line) + 1 + len(word) > WIDTH and line.strip():
-            lines.append(line + end)
-            line = indent + word
+        if len(lines[-1]) + 1 + len(word) > WIDTH:
+            lines.append(indent + word)
         else:
-            line += word if not line.strip() else f" {word}"
-    return [*lines, line]
+            lines[-1] += f" {word}"
+    return f"{end}\n".join(lines)
 
 
-class ScriptMacros:
+def assigned(name: str, words: Iterable[str]) -> str:
+    """Words as the value of a variable, one value of several lines."""
+    first, *more = words
+    return wrapped(f"{name}='{first}", more, indent="") + "'"
+
+
+def config_line(name: str, value: str, comment: str) -> str:
+    """A line of config.env."""
+    return f"{name}={value}".ljust(40) + f" # {comment}"
+
+
+class ScriptMacros(Macros):
     """What the script templates may call; each returns lines of bash made from the facts."""
 
-    def __init__(self, data: Facts) -> None:
-        """Keep the facts."""
-        self.facts = data
+    def names(self) -> dict[str, Any]:
+        """What a script template may use."""
+        return super().names() | {"environment": self.facts.environment, "training": self.facts.training}
 
     def default(self, name: str) -> str:
         """Default of a variable of config.env."""
-        return next(v.default for v in self.facts.configuration.variables if v.name == name)
+        return self.facts.configuration.variable(name).default
 
     # --- common.sh ---------------------------------------------------------------------------------------------
 
@@ -54,84 +65,71 @@ class ScriptMacros:
                 lines += [f"PATCH_NAMES='{names[:half]}'", f"PATCH_NAMES+='{names[half:]}'"]
                 quoted[0] = f'"{fact.pattern.replace(names, "$PATCH_NAMES")}"'
                 quoted[1] = f'"{words.replace(names.replace("|", ", "), "${PATCH_NAMES//|/, }")}"'
-            lines += wrapped("define", [*quoted, *entries])
+            lines.append(wrapped("define", [*quoted, *entries], end=" \\"))
         return "\n".join(lines)
 
     def _entries(self) -> dict[str, list[str]]:
+        """NAME=DEFAULT of every variable, by its kind; --FLAG=DEFAULT of both stages and versions."""
         entries: dict[str, list[str]] = {}
         for variable in self.facts.configuration.variables:
-            value = shell_quote(variable.default) if variable.default else ""
-            entries.setdefault(variable.kind, []).append(f"{variable.name}={value}")
+            entries.setdefault(variable.kind, []).append(f"{variable.name}={_optional(variable.default)}")
         for parameter in self.facts.training.parameters:
-            values = []
-            for stage in STAGES:
-                plain, prompt = parameter.default(stage, "non-prompt"), parameter.default(stage, "prompt")
-                values.append(plain if plain == prompt else f"{plain}|{prompt}")
-            value = values[0] if values[0] == values[1] else " // ".join(values)
-            entries.setdefault(parameter.kind, []).append(f"--{parameter.flag}={shell_quote(value) if value else ''}")
+            versions = [(parameter.default(stage, "non-prompt"), parameter.default(stage, "prompt")) for stage in STAGES]
+            stages = ["|".join(dict.fromkeys(defaults)) for defaults in versions]
+            value = " // ".join(dict.fromkeys(stages))
+            entries.setdefault(parameter.kind, []).append(f"--{parameter.flag}={_optional(value)}")
         return entries
 
     def data_rows(self) -> str:
         """What setup unpacks or links: mark, repository, path in it, folder, members."""
         rows = []
-        root = self.facts.project.roots["non-prompt"]
-        for repository in self.facts.hub.repositories:
+        root = self.project.roots["non-prompt"]
+        for repository in self.hub.repositories:
             for archive in repository.archives:
                 below = archive.into.removeprefix(root).strip("/") or "."
-                members = " ".join(member if below == "." else f"{below}/{member}" for member in archive.members)
-                rows.append(f"unpack-{archive.file} {repository.name} {archive.file} {below} {members}")
+                members = [member if below == "." else f"{below}/{member}" for member in archive.members]
+                rows.append([f"unpack-{archive.file}", repository.name, archive.file, below, *members])
             for content in repository.contents:
                 if content.path.endswith("/") and content.link:
                     name = content.path.rstrip("/")
-                    rows.append(f"link-{name} {repository.name} {name} . {content.link}")
-        lines: list[str] = []
-        for row in rows:
-            lines += wrapped(f"    '{row.split()[0]}", row.split()[1:], indent="", end="")
-            lines[-1] += "'"
-        return "\n".join(lines)
+                    rows.append([f"link-{name}", repository.name, name, ".", content.link])
+        return "\n".join(wrapped(f"    '{mark}", words, indent="") + "'" for mark, *words in rows)
 
     def cause_rows(self) -> str:
         """Id, pattern and fix of what tools print when they fail."""
-        lines: list[str] = []
-        for cause in self.facts.causes.causes:
-            lines += wrapped(f"    {cause.id}", [shell_quote(cause.pattern), shell_quote(cause.fix)], end="")
-        return "\n".join(lines)
+        causes = self.facts.causes.causes
+        return "\n".join(wrapped(f"    {each.id}", map(shell_quote, (each.pattern, each.fix))) for each in causes)
 
     def refusal_rows(self) -> str:
         """Id, pattern and both fixes of Slurm's refusals."""
-        lines: list[str] = []
-        for row in self.facts.causes.refusals:
-            fixes = [shell_quote(row.setup), shell_quote(row.training)]
-            lines += wrapped(f"    {row.id} {shell_quote(row.pattern)}", fixes, end="")
-        return "\n".join(lines)
+        return "\n".join(
+            wrapped(f"    {each.id} {shell_quote(each.pattern)}", map(shell_quote, (each.setup, each.training)))
+            for each in self.facts.causes.refusals
+        )
 
     # --- config.env --------------------------------------------------------------------------------------------
-
-    def _config_line(self, name: str, value: str, comment: str, commented: bool = True) -> str:
-        return f"{'# ' if commented else ''}{name}={value}".ljust(40) + f" # {comment}"
 
     def config_lines(self, group: str) -> str:
         """The lines of config.env of one group: an empty value has no default, and an example in its comment."""
         lines = []
         for v in self.facts.configuration.variables:
             if v.group == "edits" == group:
-                lines.append(self._config_line(v.name, v.shown or v.default, f"{v.meaning.en} · {v.meaning.zh}", commented=False))
+                lines.append(config_line(v.name, v.shown or v.default, f"{v.meaning.en} · {v.meaning.zh}"))
             elif v.group == group and not v.rare:
-                quoted = f'"{v.shown}"' if " " in (v.shown or "") and not (v.shown or "").startswith('"') else v.shown
+                quoted = f'"{v.shown}"' if " " in v.shown and not v.shown.startswith('"') else v.shown
                 example = f"; e.g. {quoted}" if v.shown and not v.default else ""
-                lines.append(self._config_line(v.name, v.default, v.meaning.en + example))
+                lines.append(config_line(f"# {v.name}", v.default, v.meaning.en + example))
         return "\n".join(lines)
 
     def parameter_lines(self) -> str:
         """The lines of config.env of the common training parameters."""
         lines = []
-        for parameter in self.facts.training.parameters:
+        for parameter in (each for each in self.facts.training.parameters if each.common):
             for stage in STAGES:
-                value, with_captions = (parameter.default(stage, version) for version in ("non-prompt", "prompt"))
-                if parameter.common:
-                    name = f"{stage.upper()}_{parameter.variable}"
-                    other = "" if with_captions == value else f"; prompt: {with_captions}"
-                    lines.append(self._config_line(name, value or parameter.trainer_default, parameter.meaning.en + other))
+                value, with_captions = parameter.default(stage, "non-prompt"), parameter.default(stage, "prompt")
+                other = "" if with_captions == value else f"; prompt: {with_captions}"
+                shown = value or parameter.trainer_default
+                lines.append(config_line(f"# {parameter.name(stage)}", shown, parameter.meaning.en + other))
         return "\n".join(lines)
 
     # --- 01_setup.sbatch ---------------------------------------------------------------------------------------
@@ -141,28 +139,22 @@ class ScriptMacros:
         environment = self.facts.environment
         lines = [f"TRAIN_PYTHON={environment.python} PYTHON_RANGE='{environment.python_range}'"]
         for name, tool in environment.tools.items():
-            pins = [f"{name}=={tool.version}", *(f"--hash=sha256:{value}" for value in tool.sha256)]
-            lines += self._words(f"{name.upper()}", pins)
+            hashes = [f"--hash=sha256:{value}" for value in tool.sha256]
+            lines.append(assigned(name.upper(), [f"{name}=={tool.version}", *hashes]))
         more = environment.tools["huggingface_hub"].locked
         for name, packages in (("HUB_LOCKED", more), ("REQUIREMENTS", environment.requirements), ("LOCKED", environment.locked)):
-            lines += self._words(name, [f"{package}=={version}" for package, version in packages.items()])
+            lines.append(assigned(name, [f"{package}=={version}" for package, version in packages.items()]))
         return "\n".join(lines)
-
-    def _words(self, name: str, words: list[str]) -> list[str]:
-        first, *more = words
-        lines = wrapped(f"{name}='{first}", more, indent="", end="")
-        lines[-1] += "'"
-        return lines
 
     def patch_rows(self) -> str:
         """Name, stages and sed script of every patch."""
         lines = []
         for patch in self.facts.patches.patches:
             for edit in patch.edits:
-                first = f"    {patch.name} '{' '.join(map(str, edit.stages))}' "
+                first = f"    {patch.name} '{' '.join(map(str, edit.stages))}'"
                 script = shell_quote("\n".join(edit.script))
-                long = max(map(len, f"{first}{script}".split("\n"))) > WIDTH
-                lines += [first.rstrip(), f"    {script}"] if long else [f"{first}{script}"]
+                long = max(map(len, f"{first} {script}".split("\n"))) > WIDTH
+                lines.append(f"{first}\n    {script}" if long else f"{first} {script}")
         return "\n".join(lines)
 
     def import_line(self) -> str:
@@ -171,23 +163,23 @@ class ScriptMacros:
         half = len(modules) // 2
         return f"IMPORTS='import {', '.join(modules[:half])}'\nIMPORTS+=', {', '.join(modules[half:])}'"
 
+    # --- 02_train.sbatch ---------------------------------------------------------------------------------------
+
     def fixed_flags(self) -> str:
         """Flags that the scripts own."""
-        return "\n".join(self._words("FIXED_FLAGS", list(dict.fromkeys(fixed.flag for fixed in self.facts.training.fixed))))
+        return assigned("FIXED_FLAGS", dict.fromkeys(fixed.flag for fixed in self.facts.training.fixed))
 
     def fixed_arguments(self) -> str:
         """The flags that the scripts own, for each stage and for the prompt version."""
-        lines: list[str] = []
-        for name, stage, prompt in (("1", "stage1", False), ("2", "stage2", False), ("PROMPT", "stage1", True)):
-            flags = [
+        lines = []
+        for name, stage, prompt in (("STAGE1", "stage1", False), ("STAGE2", "stage2", False), ("PROMPT", "stage1", True)):
+            first, *more = [
                 f"--{fixed.flag} {shell_quote(value)}"
                 for fixed in self.facts.training.fixed
                 if (value := getattr(fixed, stage)) and (fixed.versions == ["prompt"]) == prompt
             ]
-            first = f"FIXED_{name}=(" if prompt else f"FIXED_STAGE{name}=("
-            lines += ["# shellcheck disable=SC2034 # read by its name", *wrapped(first, flags, end="")]
-            lines[-1] += ")"
-        return "\n".join(line.replace("( ", "(") for line in lines)
+            lines += ["# shellcheck disable=SC2034 # read by its name", wrapped(f"FIXED_{name}=({first}", more) + ")"]
+        return "\n".join(lines)
 
     def memory_needs(self) -> str:
         """GiB: constant and per frame without gradient checkpointing, the same with it, several GPUs, validation."""
@@ -198,3 +190,7 @@ class ScriptMacros:
     def seconds_per_1000_steps(self) -> str:
         """Seconds for 1000 steps of each stage with the defaults."""
         return " ".join(str(seconds_per_1000_steps(self.facts, stage)) for stage in STAGES)
+
+
+def _optional(value: str) -> str:
+    return shell_quote(value) if value else ""

@@ -13,8 +13,6 @@ from .schema.project import FlowStep
 
 GENERATED = FACTS.parent.parent / "docs" / "generated"
 """Parts of pages that `make bench` and `make reliability` write."""
-SITE_NAMES = ("flow_diagram", "figure", "lost_time_figure", "recipe", "messages", "builder", "builder_facts", "generated")
-"""The methods that pages of the site may call, beside those of READMEs."""
 
 
 def flow_rows(flow: list[FlowStep]) -> list[list[FlowStep]]:
@@ -31,22 +29,23 @@ def flow_rows(flow: list[FlowStep]) -> list[list[FlowStep]]:
 class SiteMacros(PageMacros):
     """The macros of READMEs and those of the site, in one language."""
 
+    def names(self) -> dict[str, Any]:
+        """What a page of the site may use: all that a README may, and more facts."""
+        data = self.facts
+        more = {"measured": data.measured, "recipes": data.guide.recipes, "training_groups": data.training.groups}
+        return super().names() | more
+
     def _html(self, name: str, **values: Any) -> str:
         return page_templates().get_template(f"site/{name}").render(say=self._say, word=self._word, **values).strip()
 
-    def _own_names(self) -> dict[str, Any]:
-        data = self._facts
-        names = {**super()._own_names(), **{name: getattr(self, name) for name in SITE_NAMES}}
-        return {**names, "measured": data.measured, "recipes": data.guide.recipes, "training_groups": data.training.groups}
-
     def generated(self, name: str) -> str:
         """A part of a page that a test run wrote, without the comment that says so."""
-        path = GENERATED / f"{name}.{self._language}.md"
+        path = GENERATED / f"{name}.{self.language}.md"
         return path.read_text(encoding="utf-8").split("\n", 1)[1].strip() if path.exists() else "–"
 
     def flow_diagram(self) -> str:
         """What happens, as boxes that wrap on a phone."""
-        return self._html("flow.html", rows=flow_rows(self._facts.project.flow))
+        return self._html("flow.html", rows=flow_rows(self.project.flow))
 
     def _label(self, setting: Setting) -> str:
         words = [
@@ -61,16 +60,16 @@ class SiteMacros(PageMacros):
 
     def figure(self, stage: Stage, *, table: bool = True) -> str:
         """Memory and speed of the measured settings of a stage: a chart, and the figures as a table."""
-        settings = [setting for setting in self._facts.measured.settings if setting.stage == stage]
-        panels = stage_chart(self._facts, stage)
+        settings = [setting for setting in self.facts.measured.settings if table and setting.stage == stage]
+        panels = stage_chart(self.facts, stage)
         marks = [mark for panel in panels for mark in panel.marks]
         kinds = {mark.kind for mark in marks} | {"cached" for mark in marks if mark.hollow}
-        shown = settings if table else []
-        return self._html("figure.html", stage=stage, panels=panels, kinds=kinds, settings=shown, label=self._label)
+        return self._html("figure.html", stage=stage, panels=panels, kinds=kinds, settings=settings, label=self._label)
 
     def lost_time_figure(self) -> str:
         """Minutes that an interruption costs, by the interval of checkpoints."""
-        return self._html("lost_time.html", lost=lost_time_chart(self._facts))
+        panel, rows = lost_time_chart(self.facts)
+        return self._html("lost_time.html", lost={"panel": panel, "rows": rows})
 
     def recipe(self, recipe: Recipe) -> str:
         """One recipe: heading, what it means, and the part of config.env; a script of the page fills in the estimates."""
@@ -85,13 +84,13 @@ class SiteMacros(PageMacros):
 
     def messages(self) -> str:
         """Every error message with cause and fix, and a field that finds one by its text."""
-        facts = self._facts.messages
+        facts = self.facts.messages
         return self._html("messages.html", groups=facts.groups, messages=facts.messages)
 
     def builder(self) -> str:
         """The config.env builder: a form, and the facts that its script reads."""
-        return self._html("builder.html", **form(self._facts, self._say))
+        return self._html("builder.html", **form(self.facts, self._say))
 
     def builder_facts(self) -> str:
         """The facts of which the page's script makes estimates."""
-        return script_element(self._facts, self._say)
+        return script_element(self.facts, self._say)

@@ -1,5 +1,6 @@
 """Checks the repositories on the Hugging Face Hub against the facts."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -16,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .facts import FACTS, Facts, facts
+from .render import replace_file
 from .schema.hub import Content, Repository
 
 POINTER_BYTES = 200
@@ -40,22 +42,18 @@ class HubResult:
 
 
 def _folder_problems(content: Content, paths: list[str]) -> list[str]:
-    pattern = content.path.rstrip("/")
     found: dict[str, set[str]] = {}
     for path in paths:
         folder, _, below = path.partition("/")
-        if below and fnmatch(folder, pattern):
-            found.setdefault(folder, set()).add(below.split("/")[0] + ("/" if "/" in below else ""))
+        if below and fnmatch(folder, content.path.rstrip("/")):
+            name, slash, _ = below.partition("/")
+            found.setdefault(folder, set()).add(name + slash)
     if content.count is not None and len(found) != content.count:
         return [f"{len(found)} instead of {content.count} folders {content.path}"]
     if not found:
         return [f"no folder {content.path}"]
-    problems = []
-    for member in content.members:
-        lacking = sorted(folder for folder, members in found.items() if member not in members)
-        if lacking:
-            problems.append(f"{len(lacking)} folders without {member}, such as {lacking[0]}")
-    return problems
+    lacking = {member: sorted(folder for folder, members in found.items() if member not in members) for member in content.members}
+    return [f"{len(folders)} folders without {member}, such as {folders[0]}" for member, folders in lacking.items() if folders]
 
 
 def _file_problems(content: Content, sizes: dict[str, int]) -> list[str]:
@@ -85,7 +83,9 @@ def _pointer_problems(api: HfApi, data: Facts, name: str, sizes: dict[str, int])
     return [f"{len(pointers)} Git-LFS pointers instead of files, such as {pointers[0]}"] if pointers else []
 
 
-def _compare(api: HfApi, data: Facts, repository: Repository, name: str) -> HubResult:
+def _compare(api: HfApi, data: Facts, repository: Repository) -> HubResult:
+    """Compare one repository's files, folders, sizes and pointer texts with the facts."""
+    name = f"{data.hub.organisation}/{repository.name}"
     info = api.repo_info(name, repo_type=data.hub.repo_type)
     tree = api.list_repo_tree(name, repo_type=data.hub.repo_type, recursive=True, revision=info.sha)
     sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
@@ -101,19 +101,15 @@ def _compare(api: HfApi, data: Facts, repository: Repository, name: str) -> HubR
     return HubResult(repository.name, "differs" if wrong else "verified", details, len(sizes), size, info.sha or "")
 
 
-def verify_repository(api: HfApi, data: Facts, repository: Repository) -> HubResult:
-    """Compare one repository's files, folders, sizes and pointer texts with the facts."""
-    name = f"{data.hub.organisation}/{repository.name}"
+def _verify(api: HfApi, data: Facts, repository: Repository) -> HubResult:
     try:
-        return _compare(api, data, repository, name)
-    except RepositoryNotFoundError as error:
-        if error.response.status_code in (401, 403):
-            return HubResult(repository.name, "no access", f"this token may not read it ({error.response.status_code})")
-        return HubResult(repository.name, "differs", "no such repository, or a private one that this token does not see (404)")
+        return _compare(api, data, repository)
     except HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
             return HubResult(repository.name, "no access", f"the token is not known or may not read it ({status})")
+        if isinstance(error, RepositoryNotFoundError):
+            return HubResult(repository.name, "differs", "no such repository, or a private one that this token may not see (404)")
         return HubResult(repository.name, "not reachable", f"the Hub answers {status}")
     except (OSError, TransportError) as error:
         return HubResult(repository.name, "not reachable", (str(error) or type(error).__name__).splitlines()[0])
@@ -132,7 +128,7 @@ def verify_hub(token: str | None, endpoint: str | None = None, data: Facts | Non
     """
     data = data or facts()
     api = HfApi(endpoint=endpoint or data.hub.endpoint, token=token or False)
-    return [verify_repository(api, data, repository) for repository in data.hub.repositories]
+    return [_verify(api, data, repository) for repository in data.hub.repositories]
 
 
 def results_table(results: list[HubResult]) -> Table:
@@ -146,24 +142,16 @@ def results_table(results: list[HubResult]) -> Table:
 
 
 def record(results: list[HubResult], folder: Path = FACTS) -> None:
-    """Write what was verified into hub.yaml, leaving its comments and order alone.
+    """Write what was verified into hub.yaml below a repository's name, leaving its comments and order alone.
 
     A repository that differs loses the entry of an earlier day; one that could not be asked keeps it.
     """
     path = folder / "hub.yaml"
-    today = datetime.now(UTC).date()
-    checked = {result.repository: result for result in results if result.state in ("verified", "differs")}
-    lines, current = [], None
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("  verified:") and current in checked:
-            continue
-        lines.append(line)
-        if line.startswith("- name: "):
-            current = yaml.safe_load(line[2:])["name"]
-            result = checked.get(current)
-            if result and result.state == "verified":
-                entry = {"date": today, "commit": result.commit, "files": result.files, "size_bytes": result.size_bytes}
-                lines.append(f"  verified: {yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=1000).strip()}")
-    part = path.with_suffix(".part")
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    part.replace(path)
+    text, today = path.read_text(encoding="utf-8"), datetime.now(UTC).date()
+    for result in results:
+        entry = {"date": today, "commit": result.commit, "files": result.files, "size_bytes": result.size_bytes}
+        line = f"  verified: {yaml.safe_dump(entry, default_flow_style=True, sort_keys=False, width=1000)}"
+        if result.state in ("verified", "differs"):
+            place = rf"(?m)^(- name: {re.escape(result.repository)}\n)(?:  verified:.*\n)?"
+            text = re.sub(place, rf"\1{line if result.state == 'verified' else ''}", text)
+    replace_file(path, text)

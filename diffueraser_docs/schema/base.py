@@ -1,6 +1,7 @@
 """Parts that the models of several files share."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -58,8 +59,6 @@ def check_groups(groups: Iterable[Group], entries: Iterable[tuple[str, str]]) ->
 
 def check_once(names: Iterable[str]) -> None:
     """Raise ValueError when a name stands twice."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise ValueError(f"{name} stands twice")
-        seen.add(name)

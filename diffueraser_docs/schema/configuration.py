@@ -24,7 +24,7 @@ class Variable(Model):
     kind: str
     default: str = ""
     """Value when neither the environment nor config.env sets it; empty: unset."""
-    shown: str | None = None
+    shown: str = ""
     """What stands for the token in config.env; for a variable without a default, an example."""
     meaning: Text
     """One short line, also the comment in config.env."""
@@ -50,6 +50,10 @@ class Configuration(Model):
             self.check_default(variable.name, variable.kind, variable.default)
         return self
 
+    def variable(self, name: str) -> Variable:
+        """The variable of a name."""
+        return {variable.name: variable for variable in self.variables}[name]
+
     def check_default(self, name: str, kind: str, default: str) -> None:
         """Raise ValueError when a default is not of its own kind."""
         if kind not in self.kinds:
@@ -57,17 +61,10 @@ class Configuration(Model):
         if default and not re.fullmatch(self.kinds[kind].pattern, default):
             raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}")
 
-    def with_patches(self, names: list[str]) -> Self:
-        """The same with the names of the patches for `{patches}` in patterns and words."""
-
-        def fill(text: str, separator: str) -> str:
-            return text.replace("{patches}", separator.join(names))
-
-        kinds = {
-            name: Kind(
-                pattern=fill(kind.pattern, "|"),
-                words=Text(en=fill(kind.words.en, ", "), zh=fill(kind.words.zh, "、")),
-            )
-            for name, kind in self.kinds.items()
-        }
-        return self.model_copy(update={"kinds": kinds})
+    def name_patches(self, names: list[str]) -> None:
+        """Put the names of the patches in place of `{patches}` in patterns and words."""
+        for name, kind in self.kinds.items():
+            english = kind.words.en.replace("{patches}", ", ".join(names))
+            chinese = kind.words.zh.replace("{patches}", "、".join(names))
+            pattern = kind.pattern.replace("{patches}", "|".join(names))
+            self.kinds[name] = Kind(pattern=pattern, words=Text(en=english, zh=chinese))

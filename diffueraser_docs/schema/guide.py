@@ -34,5 +34,4 @@ class Guide(Model):
     """The recipes, and what a cluster may need."""
 
     cluster: list[Need]
-
     recipes: list[Recipe]

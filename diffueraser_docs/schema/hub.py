@@ -89,10 +89,9 @@ class Hub(Model):
 
     @model_validator(mode="after")
     def _check_roles(self) -> Self:
-        roles: list[str] = [repository.role for repository in self.repositories]
         for role in ("code", "prompt-code", "weights", "dpo"):
-            if roles.count(role) != 1:
-                raise ValueError(f"repositories: {roles.count(role)} play the role {role!r}, exactly one must")
+            if (count := sum(repository.role == role for repository in self.repositories)) != 1:
+                raise ValueError(f"repositories: {count} play the role {role!r}, exactly one must")
         return self
 
     @property

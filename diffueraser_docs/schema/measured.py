@@ -6,9 +6,6 @@ from pydantic import Field
 
 from .base import Model, Stage, Text
 
-GIB = 2**30 / 1e9
-"""GB (10^9 bytes) of one GiB."""
-
 
 class Setting(Model):
     """One measured way to train a stage."""
@@ -30,19 +27,11 @@ class Setting(Model):
     """GiB allocated by torch, reserved by torch, and shown by nvidia-smi; None: it ran out of memory."""
 
     @property
-    def allocated(self) -> float:
-        """GiB that torch allocated, for texts."""
-        return self._memory()[0]
-
-    @property
     def used(self) -> float:
         """GiB that nvidia-smi showed, for texts."""
-        return self._memory()[2]
-
-    def _memory(self) -> tuple[float, float, float]:
         if self.memory is None:
-            raise ValueError(f"measured.yaml: {self.stage} with {self.nframes} frames ran out of memory")
-        return self.memory
+            raise LookupError(f"measured.yaml: {self.stage} with {self.nframes} frames ran out of memory")
+        return self.memory[2]
 
 
 class Loading(Model):
@@ -67,8 +56,8 @@ class Saving(Model):
     validation_seconds: float
 
     def disk_gigabytes(self, checkpoints: int) -> float:
-        """GB of so many checkpoints and the converted weights."""
-        return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * GIB
+        """GB (10^9 bytes) of so many checkpoints and the converted weights."""
+        return checkpoints * self.checkpoint_gb + sum(self.converted_gib) * (2**30 / 1e9)
 
 
 class TwoGpus(Model):
@@ -117,7 +106,7 @@ class Measured(Model):
         for each in self.settings:
             if (each.stage, each.nframes, each.batch, each.checkpointing, each.upstream) == wanted:
                 return each
-        raise ValueError(f"measured.yaml: no setting of {stage} with {nframes} frames and batch {batch}")
+        raise LookupError(f"measured.yaml: no setting of {stage} with {nframes} frames and batch {batch}")
 
     def state_gib(self, stage: Stage, use_8bit_adam: Literal["no", "yes"] = "no") -> float:
         """GiB of a stage's weights, gradients and Adam's state, by arithmetic."""

@@ -10,14 +10,14 @@ from .base import Group, Model, Slug, Text, check_groups
 class Message(Model):
     """One error: how to recognise it, why it happens and what to do."""
 
-    id: Slug | None = None
+    id: Slug
     """The word that a script prints as ERROR[id], and the anchor of the entry."""
     group: str
     by: Literal["script", "note", "slurm", "trainer", "tools"] = "script"
     """Who prints it; note: a NOTE line of a script, which stops nothing."""
     text: str | None = Field(default=None, pattern=r"[A-Za-z]{3}")
-    """Its constant words; … stands for what changes. A script's message needs none once it has an id."""
-    title: Text | None = None
+    """Its constant words; … stands for what changes. A script's message needs none: it prints the id."""
+    title: Text
     """What happened, in a few words; the heading of the entry."""
     cause: Text
     fix: Text
@@ -28,14 +28,14 @@ class Message(Model):
 
     @model_validator(mode="after")
     def _check_recognisable(self) -> Self:
-        if self.text is None and (self.id is None or self.by != "script"):
-            raise ValueError(f"{self.key}: `text` is missing: only a message of a script with an id needs none")
+        if self.text is None and self.by != "script":
+            raise ValueError(f"{self.key}: `text` is missing: only a message of a script needs none")
         return self
 
     @property
     def key(self) -> str:
-        """The id, or the words of an entry that has none yet."""
-        return self.id or self.text or "entry without id"
+        """What errors and tests call it."""
+        return self.id
 
 
 class Messages(Model):

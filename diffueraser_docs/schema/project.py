@@ -61,10 +61,7 @@ class Project(Model):
         """The tree with one line per version where a path holds {root}."""
         lines = []
         for entry in self.tree:
-            if "{root}" not in entry.path:
-                lines.append(entry)
-                continue
-            for version in entry.versions:
-                path = entry.path.replace("{root}", self.roots[version])
-                lines.append(entry.model_copy(update={"path": path, "versions": [version]}))
+            paths = {version: entry.path.replace("{root}", self.roots[version]) for version in entry.versions}
+            each = [entry.model_copy(update={"path": path, "versions": [version]}) for version, path in paths.items()]
+            lines += each if "{root}" in entry.path else [entry]
         return lines

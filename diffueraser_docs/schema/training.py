@@ -35,6 +35,10 @@ class Parameter(Model):
         """Name of the variable without its stage, for example LEARNING_RATE."""
         return self.flag.upper()
 
+    def name(self, stage: Stage) -> str:
+        """Name of the variable of a stage, for example STAGE1_LEARNING_RATE."""
+        return f"{stage.upper()}_{self.variable}"
+
     def default(self, stage: Stage, version: Version) -> str:
         """Default of a stage in a version; empty when the flag is not passed."""
         value = self.stage1 if stage == "stage1" else self.stage2
@@ -90,4 +94,8 @@ class Training(Model):
 
     def parameter(self, flag: str) -> Parameter:
         """The parameter of a flag."""
-        return next(parameter for parameter in self.parameters if parameter.flag == flag)
+        return {parameter.flag: parameter for parameter in self.parameters}[flag]
+
+    def number(self, flag: str, stage: Stage) -> int:
+        """A default that is a whole number, in the non-prompt version."""
+        return int(self.parameter(flag).default(stage, "non-prompt"))

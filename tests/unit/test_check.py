@@ -19,7 +19,8 @@ from diffueraser_docs.check import (
     check_variables,
 )
 from diffueraser_docs.facts import facts
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS, TEMPLATES, Rendered, render_all
+from diffueraser_docs.macros import TEMPLATES
+from diffueraser_docs.render import READMES, ROOT, SCRIPTS, Rendered, render_all
 from diffueraser_docs.schema.base import LANGUAGES
 
 
