@@ -39,7 +39,7 @@ test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 	$(BIN)/pytest --numprocesses=auto -m "not network and not slow" tests/unit
 
 matrix: $(VENV)/test.stamp  ## launcher, setup and training on four releases of Slurm, or on one: RELEASE=24.11
-	tests/install-system debootstrap slurmctld slurmd slurm-client munge curl iproute2
+	tests/install-system debootstrap slurmctld slurmd slurm-client munge curl iproute2 git nano
 	$(BIN)/pytest --numprocesses=4 --dist=loadgroup -m matrix -k "$(RELEASE)" --tested-with=docs/generated tests/matrix
 
 bare: $(VENV)/docs.stamp  ## does what is committed need more than Debian 13 with git, make and Python?

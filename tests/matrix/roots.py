@@ -12,7 +12,7 @@ CACHE = ROOT / ".cache" / "roots"
 MAKE_ROOT = Path(__file__).parent / "make-root"
 SUITES = {"20.11": "bullseye", "22.05": "bookworm", "24.11": "trixie", "26.05": "forky"}
 """The Debian suite that brings a release of Slurm."""
-PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge", "curl", "procps", "python3-venv", "git", "ca-certificates")
+PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge", "curl", "procps", "python3-venv", "git", "ca-certificates", "nano")
 
 
 def is_native(release: str) -> bool:

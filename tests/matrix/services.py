@@ -48,10 +48,15 @@ class LabIndex:
 
 def serve_index(lab: Lab, cache: Path) -> LabIndex:
     """Serve the package index until this process ends."""
+    return LabIndex(serve(lab, build_index()) + "/simple", cache)
+
+
+def serve(lab: Lab, folder: Path) -> str:
+    """Serve a folder beside a lab until this process ends; gives the address."""
     port = free_ports(1)[0]
-    command = lab.beside([sys.executable, "-m", "tests.pypi", str(build_index()), str(port), str(os.getpid())])
+    command = lab.beside([sys.executable, "-m", "tests.pypi", str(folder), str(port), str(os.getpid())])
     subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    url = f"http://127.0.0.1:{port}/simple"
+    url = f"http://127.0.0.1:{port}"
     check = lab.beside(["curl", "--silent", "--fail", "--output", os.devnull, f"{url}/"])
-    wait_for(lambda: subprocess.run(check, check=False).returncode == 0, "the package index answers", 20, costly=True)
-    return LabIndex(url, cache)
+    wait_for(lambda: subprocess.run(check, check=False).returncode == 0, f"{folder.name} is served", 20, costly=True)
+    return url
