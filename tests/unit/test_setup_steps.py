@@ -31,11 +31,19 @@ def run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 )
 def test_list_files(tmp_path: Path, listing: str, error: str) -> None:
     (tmp_path / "listing").write_text(listing)
-    hub = f'hub() {{ if [[ $2 == info ]]; then echo "{{\\"sha\\": \\"{SHA}\\"}}"; else cat listing; fi; }}'
-    result = run(tmp_path, f'{hub}; list_files repo; cat "$STATE/listing-repo"; commits_of repo')
+    result = run(
+        tmp_path, f'hub() {{ cat listing; }}; keep_commit repo {SHA}; list_files repo; cat "$STATE/listing-repo"; commits_of repo'
+    )
     assert re.findall(r"ERROR\[(.*?)\]", result.stderr) == ([error] if error else [])
     if not error:
         assert result.stdout == f"12345678901 a b.tar\n2 folder/c.json\n{SHA}\n"
+
+
+def test_list_files_without_a_commit(tmp_path: Path) -> None:
+    """It fails like any attempt, with the status of the Hub's answer as the cause."""
+    answer = "printf 'HTTP/1.1 500 Internal Server Error\\r\\n' >\"$STATE/headers\"; keep_commit repo ''"
+    result = run(tmp_path, f'{answer}; list_files repo || telling_line "$TOOL_LOG"')
+    assert (result.returncode, result.stdout) == (0, "HTTP/1.1 500 Internal Server Error"), result.stderr
 
 
 def test_swap_replaces(tmp_path: Path) -> None:
