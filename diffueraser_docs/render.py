@@ -1,6 +1,7 @@
 """Renders scripts, READMEs and the macros of the site from facts and templates."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,20 +84,21 @@ def write(rendered: list[Rendered], root: Path = ROOT, *, force: bool = False) -
         EditedError: a file is neither as rendered nor as it was written last; nothing is written.
     """
     record = text_of(root / CHECKSUMS)
-    last = {path: checksum for checksum, path in (line.split("  ", 1) for line in record.splitlines())}
+    last: dict[str, set[str]] = {}
+    for checksum, path in re.findall(r"^([0-9a-f]{64})  (.+)$", record, re.MULTILINE):
+        last.setdefault(path, set()).add(checksum)  # of both sides, where git could not merge the record
     texts = {entry.path: text_of(root / entry.path) for entry in rendered}
     changed = [entry for entry in rendered if texts[entry.path] != entry.text]
     edited = [
         f"{entry.path}: edited by hand; edit {entry.template} instead, or overwrite it by render --force"
         for entry in changed
-        if texts[entry.path] and entry.path in last and last[entry.path] != _checksum(texts[entry.path])
+        if texts[entry.path] and entry.path in last and _checksum(texts[entry.path]) not in last[entry.path]
     ]
     if edited and not force:
         raise EditedError("\n".join(edited))
     for entry in changed:
         replace_file(root / entry.path, entry.text, 0o755 if entry.path.endswith(".sbatch") else 0o644)
-    last |= {entry.path: _checksum(entry.text) for entry in rendered}
-    text = "".join(f"{checksum}  {path}\n" for path, checksum in sorted(last.items()))
+    text = "".join(f"{_checksum(entry.text)}  {entry.path}\n" for entry in sorted(rendered, key=lambda entry: entry.path))
     if text != record:
         replace_file(root / CHECKSUMS, text)
     return [entry.path for entry in changed]

@@ -82,7 +82,7 @@ CAUSES=(
     nccl-network 'socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
     'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
-    'A rank or the network stopped: see the page on several nodes.'
+    'A rank or the network stopped: read the log of every rank.'
     host-memory
     'oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory handler|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
     'Most often main memory is used up: raise MEM_PER_GPU, or lower the loader workers.'
@@ -371,7 +371,7 @@ define 'non-prompt|prompt' '' TRAIN_VERSION=non-prompt
 define '/[A-Za-z0-9._/+@,=-]*' 'an absolute path of letters, digits and ._/+@,=-' PROJECT_HOME=
 define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no VALIDATE_AT_START=no STAGE2_KEEP=no --scale_lr= \
     --use_8bit_adam= --enable_xformers_memory_efficient_attention= --set_grads_to_none=yes --allow_tf32=
-define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'partitions with commas, or none' CPU_PARTITION=compute \
+define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'partitions separated by commas, or none' CPU_PARTITION=compute \
     GPU_PARTITION=gpu
 define '[1-9]|[1-5][0-9]|6[0-4]' 'an integer from 1 to 64' NUM_GPUS=8 NUM_NODES=1
 define '[A-Za-z0-9._:@+=/-]+' 'a name of letters, digits and ._:@+=/-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
@@ -384,7 +384,7 @@ define '[1-9][0-9]{0,5}[MGT]|none' 'an amount such as 32G, or none' MEM_PER_GPU=
 define '-(\[|\]|[A-Za-z0-9._:@+=/,%*&|!() -])*' 'options of sbatch such as --constraint=gpu80' SETUP_SBATCH_OPTIONS= \
     TRAIN_SBATCH_OPTIONS=
 define '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0?[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|00:[0-5][1-9]:00|none' \
-    'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
+    'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; not a plain number, which means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
 define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
 define 'https?://[A-Za-z0-9._~:/?@%&=+-]+' 'an http(s):// address' HF_ENDPOINT=https://huggingface.co
@@ -393,7 +393,7 @@ define '[A-Za-z0-9][A-Za-z0-9._/-]*' 'a branch, tag or commit' HF_REVISION=main
 define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' \
     'an https:// address, with special characters as %XX' PYPI_MIRROR= UV_PYTHON_INSTALL_MIRROR=
 define 'https?://[A-Za-z0-9._~:/?@%&=+-]+|[A-Za-z0-9._-]+' 'a name or https:// address' CONDA_CHANNEL=
-define '[A-Za-z0-9._:+/-]+( [A-Za-z0-9._:+/-]+)*' 'modules with spaces between them' CONDA_MODULE=
+define '[A-Za-z0-9._:+/-]+( [A-Za-z0-9._:+/-]+)*' 'modules separated by spaces' CONDA_MODULE=
 define 'auto|conda|uv' '' ENV_TOOL=auto
 define '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*' 'a Hub repository such as you/weights' UPLOAD_REPO=
 define '[A-Za-z0-9_-]{8,}' 'a key of letters, digits, _ and -' WANDB_API_KEY=
