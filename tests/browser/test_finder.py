@@ -190,7 +190,8 @@ def test_entries_have_permanent_links(desktop: Watched, language: str) -> None:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", "disk quota exceeded"), ("en", "oom-kill"), ("en", "account partition combination"), ("zh", "证书"), ("zh", "抢占")],
+    [("en", "disk quota exceeded"), ("en", "oom-kill"), ("en", "account partition combination"), ("zh", "证书"), ("zh", "抢占")]
+    + [("zh", words) for words in ("配额", "令牌", "显存不足", "断点续训")],
 )
 def test_the_search_of_the_site_shows_troubleshooting_first(desktop: Watched, language: str, words: str) -> None:
     page = desktop.open(address("index", language))

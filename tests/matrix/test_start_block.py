@@ -82,11 +82,14 @@ def test_start_block_submits_line_by_line(site: Site, new: Project, copy: Path, 
 
 
 @pytest.mark.scenario("The start block, pasted into a terminal", "把开头的命令粘贴到终端")
-def test_start_block_pasted_whole_waits_for_the_editor(site: Site, new: Project, copy: Path) -> None:
+def test_start_blocks_pasted_whole(site: Site, new: Project, copy: Path) -> None:
     assert f"`{TRIAL}`" in (ROOT / READMES["en"]).read_text()
     with Terminal(site.lab, copy, new.env) as terminal:
-        terminal.paste("\n".join(start_block(new, "en", {})))
+        lines = start_block(new, "en", {})
+        terminal.paste("\n".join(lines[:4]))
         make_two_edits(terminal, new)
+        assert terminal.status()[0] == 0
+        terminal.paste("\n".join(lines[4:]))
         status, shown = terminal.status()
         assert status == 0, shown
         was_submitted(new, shown)
@@ -98,11 +101,15 @@ def test_start_block_pasted_whole_waits_for_the_editor(site: Site, new: Project,
 
 
 def start_block(project: Project, language: str, addresses: dict[str, str]) -> list[str]:
-    """The lines that the README shows, or would if the repository or the site were published; the folder is the user's own."""
+    """The lines of both blocks that the README shows, or would if it were published; the folder is the user's own."""
     data = facts().model_copy(update={"project": facts().project.model_copy(update=addresses)})
     text = next(each.text for each in render_all(data) if each.path == READMES[language])
     assert addresses or text == (ROOT / READMES[language]).read_text()
-    return code_blocks_of(text, READMES[language])[0].text.replace(SHOWN, str(project.folder)).splitlines()
+    first, second = code_blocks_of(text, READMES[language])[
+        :2
+    ]  # up to the editor, which would swallow what follows, and after it
+    assert first.text.splitlines()[-1] == EDIT
+    return f"{first.text}{second.text}".replace(SHOWN, str(project.folder)).splitlines()
 
 
 def make_two_edits(terminal: Terminal, project: Project) -> None:

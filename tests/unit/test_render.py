@@ -9,7 +9,7 @@ import pytest
 
 from diffueraser_docs.facts import facts
 from diffueraser_docs.markdown import code_blocks
-from diffueraser_docs.render import READMES, ROOT, SCRIPTS, EditedError, Rendered, render_all, render_scripts, write
+from diffueraser_docs.render import CHECKSUMS, READMES, ROOT, SCRIPTS, EditedError, Rendered, render_all, render_scripts, write
 from diffueraser_docs.schema.base import STAGES
 
 
@@ -64,6 +64,18 @@ def test_write_takes_over_what_it_wrote_itself(tmp_path: Path) -> None:
     older = [replace(entry, text=f"{entry.text}older\n") for entry in render_all()]
     write(older, tmp_path)
     assert write(render_all(), tmp_path) == [entry.path for entry in older]
+
+
+def test_write_after_a_merge_with_conflicts(tmp_path: Path) -> None:
+    """Git leaves both sides of the record, between its own lines."""
+    older = [replace(entry, text=f"{entry.text}older\n") for entry in render_all()]
+    write(older, tmp_path)
+    record = (tmp_path / CHECKSUMS).read_text()
+    write(render_all(), tmp_path)
+    (tmp_path / CHECKSUMS).write_text(f"<<<<<<< HEAD\n{record}=======\n{(tmp_path / CHECKSUMS).read_text()}>>>>>>> other\n")
+    (tmp_path / older[0].path).write_text(older[0].text)
+    assert write(render_all(), tmp_path) == [older[0].path]
+    assert "HEAD" not in (tmp_path / CHECKSUMS).read_text()
 
 
 @pytest.mark.parametrize("entry", render_all(), ids=lambda entry: entry.path)
