@@ -33,7 +33,7 @@ serve: $(VENV)/docs.stamp  ## the site while you write it
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 	$(BIN)/python -c 'import tests.pypi as index; index.build_wheelhouse()' & \
 	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser and not matrix"; wait $$!
-	$(BIN)/pytest $(SIDE_BY_SIDE)=5 -m "cluster or browser"
+	$(BIN)/pytest $(SIDE_BY_SIDE)=7 --durations=60 -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 	$(BIN)/pytest --numprocesses=auto -m "not network and not slow" tests/unit
