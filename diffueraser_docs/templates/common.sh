@@ -134,8 +134,9 @@ read_values() {
     read_config
     choose_value TRAIN_VERSION
     for name in "${!PATTERN[@]}"; do choose_value "$name"; done
-    HF_ENDPOINT=${HF_ENDPOINT%/} PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
+    PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
     for name in "${!PATTERN[@]}"; do check_value "$name"; done
+    HF_ENDPOINT=${HF_ENDPOINT%/}
     [[ -n $HF_TOKEN ]] || problem token-missing "HF_TOKEN is empty." "Put in the token from $TOKEN_PAGE"
     [[ -n ${INVALID[PROJECT_HOME]:-} ]] || check_folder
 }
@@ -213,10 +214,10 @@ choose_value() {
 
 check_value() {
     local name=$1 value=${!1} pattern=${PATTERN[$1]}
-    [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='<{ facts.configuration.kinds['mirror_token'].pattern }>'
-    if [[ $name == HF_TOKEN && -n $value && (! $value =~ ^($pattern)$ || $value == hf_your*) ]]; then
+    [[ $name != HF_TOKEN || ${HF_ENDPOINT%/} == "$DEFAULT_ENDPOINT" ]] || pattern='<{ facts.configuration.kinds['mirror_token'].pattern }>'
+    if [[ $name == HF_TOKEN && (! $value =~ ^($pattern)?$ || $value == hf_your*) ]]; then
         value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
-    elif [[ -n $value && ! $value =~ ^($pattern)$ || $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30} ]]; then
+    elif [[ ! $value =~ ^($pattern)?$ || $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30} ]]; then
         value_problem config-value "$name" "must be ${DESCRIPTION[$name]}$([[ $value != hf_* ]] || echo ", no token")"
     fi
 }
