@@ -283,7 +283,7 @@ free_gb() { # free_gb FOLDER: empty where the disk does not say
 }
 
 check_imports() { # a module's LD_LIBRARY_PATH can break torch
-    if run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then return; fi
+    ! run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS" || return 0
     if [[ -n ${LD_LIBRARY_PATH:-} ]] &&
         run imports-2 env -u LD_LIBRARY_PATH "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then
         note "LD_LIBRARY_PATH=$LD_LIBRARY_PATH breaks the training environment and is unset."

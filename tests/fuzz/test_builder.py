@@ -25,7 +25,7 @@ def ids(reading: Reading) -> set[str]:
     return set(re.findall(r"ERROR\[([a-z0-9-]+)\]", reading.said))
 
 
-@chunks(2)
+@chunks()
 def test_builder_typed(desktop: Watched, tmp_path: Path, numbers: range) -> None:
     page = desktop.open(address("builder", "en"))
     cases = [{"typed": typed(rng("typed", number), tmp_path / "executed"), "pasted": ""} for number in numbers]
@@ -56,7 +56,7 @@ def as_read(values: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in short.items() if value}
 
 
-@chunks(1)
+@chunks(1 / 2)
 def test_builder_pasted(desktop: Watched, tmp_path: Path, numbers: range) -> None:
     page = desktop.open(address("builder", "en"))
     files = [config(rng("pasted", number), tmp_path / "executed") for number in numbers]
