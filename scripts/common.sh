@@ -17,6 +17,7 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 )
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
+SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 SBATCH_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -140,7 +141,7 @@ clean_environment() { # what the user's shell and modules export does not reach 
         ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
-    export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
+    export -n "${SECRET[@]}" # given to the one command that needs it
     export LC_ALL=C PYTHONUTF8=1 PYTHONNOUSERSITE=1
     if [[ -n ${SSL_CERT_FILE:-} ]]; then export CURL_CA_BUNDLE=$SSL_CERT_FILE PIP_CERT=$SSL_CERT_FILE; fi
     umask "$(printf '%03o' "$((8#$(umask) | 8#022))")"
@@ -388,7 +389,7 @@ define '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0?[1-9][0-9]{0,2}:[0-5][0-9
     'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
 define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
-define 'https?://[A-Za-z0-9._~:/?@%&=+-]+' 'an http(s):// address' HF_ENDPOINT=https://huggingface.co
+define 'https?://[A-Za-z0-9._~:/?%&=+-]+' 'an http(s):// address without @' HF_ENDPOINT=https://huggingface.co
 define '[A-Za-z0-9][A-Za-z0-9._-]*' 'the name of an organisation on the Hub' HF_ORG=JiaHuang01
 define '[A-Za-z0-9][A-Za-z0-9._/-]*' 'a branch, tag or commit' HF_REVISION=main
 define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' \

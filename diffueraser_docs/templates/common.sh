@@ -12,6 +12,7 @@ DATA=(
 )
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
+SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 SBATCH_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -115,7 +116,7 @@ clean_environment() { # what the user's shell and modules export does not reach 
         ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
-    export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
+    export -n "${SECRET[@]}" # given to the one command that needs it
     export LC_ALL=C PYTHONUTF8=1 PYTHONNOUSERSITE=1
     if [[ -n ${SSL_CERT_FILE:-} ]]; then export CURL_CA_BUNDLE=$SSL_CERT_FILE PIP_CERT=$SSL_CERT_FILE; fi
     umask "$(printf '%03o' "$((8#$(umask) | 8#022))")"
