@@ -17,6 +17,7 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 )
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
+SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 FLAG_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -140,7 +141,7 @@ clean_environment() { # what the user's shell and modules export does not reach 
         ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
-    export -n HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL # given to the one command that needs it
+    export -n "${SECRET[@]}" # given to the one command that needs it
     export LC_ALL=C PYTHONUTF8=1 PYTHONNOUSERSITE=1
     if [[ -n ${SSL_CERT_FILE:-} ]]; then export CURL_CA_BUNDLE=$SSL_CERT_FILE PIP_CERT=$SSL_CERT_FILE; fi
     umask "$(printf '%03o' "$((8#$(umask) | 8#022))")"
@@ -159,8 +160,9 @@ read_values() {
     read_config
     choose_value TRAIN_VERSION
     for name in "${!PATTERN[@]}"; do choose_value "$name"; done
-    HF_ENDPOINT=${HF_ENDPOINT%/} PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
+    PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
     for name in "${!PATTERN[@]}"; do check_value "$name"; done
+    HF_ENDPOINT=${HF_ENDPOINT%/}
     [[ -n $HF_TOKEN ]] || problem token-missing "HF_TOKEN is empty." "Put in the token from $TOKEN_PAGE"
     [[ -n ${INVALID[PROJECT_HOME]:-} ]] || check_folder
 }
@@ -238,10 +240,10 @@ choose_value() {
 
 check_value() {
     local name=$1 value=${!1} pattern=${PATTERN[$1]}
-    [[ $name != HF_TOKEN || $HF_ENDPOINT == "$DEFAULT_ENDPOINT" ]] || pattern='[A-Za-z0-9._~+/=-]{8,}'
-    if [[ $name == HF_TOKEN && -n $value && (! $value =~ ^($pattern)$ || $value == hf_your*) ]]; then
+    [[ $name != HF_TOKEN || ${HF_ENDPOINT%/} == "$DEFAULT_ENDPOINT" ]] || pattern='[A-Za-z0-9._~+/=-]{8,}'
+    if [[ $name == HF_TOKEN && (! $value =~ ^($pattern)?$ || $value == hf_your*) ]]; then
         value_problem token-invalid HF_TOKEN "must be ${DESCRIPTION[$name]}" "Put in the one from $TOKEN_PAGE"
-    elif [[ -n $value && ! $value =~ ^($pattern)$ || $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30} ]]; then
+    elif [[ ! $value =~ ^($pattern)?$ || $name != HF_TOKEN && $value =~ ^hf_[A-Za-z0-9]{30} ]]; then
         value_problem config-value "$name" "must be ${DESCRIPTION[$name]}$([[ $value != hf_* ]] || echo ", no token")"
     fi
 }
@@ -387,7 +389,7 @@ define '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0?[1-9][0-9]{0,2}:[0-5][0-9
     'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; not a plain number, which means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
 define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
-define 'https?://[A-Za-z0-9._~:/?@%&=+-]+' 'an http(s):// address' HF_ENDPOINT=https://huggingface.co
+define 'https?://[A-Za-z0-9._~:/?%&=+-]+' 'an http(s):// address without @' HF_ENDPOINT=https://huggingface.co
 define '[A-Za-z0-9][A-Za-z0-9._-]*' 'the name of an organisation on the Hub' HF_ORG=JiaHuang01
 define '[A-Za-z0-9][A-Za-z0-9._/-]*' 'a branch, tag or commit' HF_REVISION=main
 define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' \

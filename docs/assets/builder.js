@@ -139,6 +139,8 @@
     for (const [name, value] of Object.entries(values)) {
       const kind = kindOf(values, name);
       if (!kind.test.test(value)) wrong.set(name, `${words.must_be} ${kind.words}`);
+      else if (name !== "HF_TOKEN" && /^hf_[A-Za-z0-9]{30}/.test(value)) wrong.set(name, words.no_token);
+      else if (/^[^#]*[\u00a0\u3000\u200b\ufeff]|\0/.test(value)) wrong.set(name, words.odd_character);
       else if (/[;,]$/.test(value)) wrong.set(name, words.last_character);
       else if (value.includes('"') && value.includes("'")) wrong.set(name, words.quotes);
     }
@@ -183,7 +185,7 @@
   };
 
   // A config.env that is pasted: its values, and what the scripts would refuse in it.
-  const LINE = /^[ \t\v\f]*(?:export[ \t\v\f]+)?([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|'([^']*)'|([^ \t\v\f"'#]*))[ \t\v\f]*(?:#.*)?$/;
+  const LINE = /^[ \t\v\f]*(?:export[ \t\v\f]+)?([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|'([^']*)'|([^ \t\v\f"'#]*))[ \t\v\f]*(?:#[^]*)?$/;
   const read = (text) => {
     const values = {}, refused = [];
     text.replace(/^\ufeff/, "").split(/\r?\n/).forEach((content, index) => {
@@ -192,6 +194,7 @@
       const match = LINE.exec(content);
       if (!match) refused.push(fill(words.read_syntax, { line }));
       else if (!fields.has(match[1])) refused.push(fill(words.read_unknown, { line, name: match[1] }));
+      else if (match[1] in values) refused.push(fill(words.read_twice, { line, name: match[1] }));
       else values[match[1]] = (match[2] ?? match[3] ?? match[4]).trim();
     });
     if (values.HF_TOKEN === fields.get("HF_TOKEN").shown) values.HF_TOKEN = "";
@@ -287,7 +290,8 @@
     startOver();
     for (const [name, value] of Object.entries(values)) {
       control(name).value = value;
-      if (control(name).value !== value) refused.push(`${name}=${value}${words.colon}${words.must_be} ${kindOf(values, name).words}`);
+      const shown = value.replace(/hf_\w+/g, "hf_***");
+      if (control(name).value !== value) refused.push(`${name}=${shown}${words.colon}${words.must_be} ${kindOf(values, name).words}`);
     }
     say(part("read-result"), [fill(words.read_values, { count: Object.keys(values).length }), ...refused].join(gap));
     refresh();

@@ -205,6 +205,10 @@ def test_each_wrong_value_is_said_while_typing_and_cannot_be_copied(desktop: Wat
         ({"STAGE1_LEARNING_RATE": "$HOME"}, "STAGE1_LEARNING_RATE"),
         ({"TRAIN_SBATCH_OPTIONS": "--nodelist=a,"}, "TRAIN_SBATCH_OPTIONS"),
         ({"HF_TOKEN": "hf_yourtokenhere"}, "HF_TOKEN"),
+        ({"QOS": "hf_" + "exampleexample" * 3}, "QOS"),
+        ({"STAGE1_EXTRA_ARGS": "--a b\u00a0c"}, "STAGE1_EXTRA_ARGS"),
+        ({"STAGE2_EXTRA_ARGS": "--a b\0c"}, "STAGE2_EXTRA_ARGS"),
+        ({"HF_ENDPOINT": "/"}, "HF_ENDPOINT"),
     ],
 )
 def test_contradictions_are_found_here_and_by_the_scripts(
@@ -217,7 +221,7 @@ def test_contradictions_are_found_here_and_by_the_scripts(
     (tmp_path / "config.env").write_text(written(page))
     result = run_bash("read_values; check_before_start", tmp_path, script="02_train.sbatch")
     assert result.returncode == 1
-    assert field in result.stderr or "is not NAME=value" in result.stderr
+    assert field in result.stderr or re.search(r"is not NAME=value|\[config-(space|encoding)\]", result.stderr)
 
 
 def test_tokens_of_mirrors_are_accepted_here_and_by_the_scripts(desktop: Watched, tmp_path: Path) -> None:
@@ -311,12 +315,16 @@ def test_an_existing_file_is_read(page: Page, tmp_path: Path) -> None:
     status, values, printed = read(tmp_path, written(page))
     assert (status, printed) == (0, "")
     assert {name: value for name, (value, _) in values.items()} == {name: value for name, (value, _) in wanted.items()}
-    page.locator("#builder-paste").fill("NUM_GPU=3\nQOS = high\nTRAIN_VERSION=other\nHF_TOKEN=hf_your_token_here\n")
+    page.locator("#builder-paste").fill("NUM_GPU=3\nQOS = high\nTRAIN_VERSION=other\nHF_TOKEN=hf_your_token_here\nHF_TOKEN=\n")
     page.locator("#builder-read-button").click()
     said = page.locator("#builder-read-result").text_content() or ""
     assert "NUM_GPU" in said
     assert re.search(r"\b2\b", said)
     assert "TRAIN_VERSION=other" in said
+    assert re.search(r"\b5\b.*HF_TOKEN", said), "it is set twice"
+    page.locator("#builder-paste").fill(f"TRAIN_VERSION={TOKEN}")
+    page.locator("#builder-read-button").click()
+    assert "TRAIN_VERSION=hf_***" in (page.locator("#builder-read-result").text_content() or "")
     assert page.locator("#f-HF_TOKEN").input_value() == ""
 
 

@@ -1,4 +1,4 @@
-"""Hostile input: mutated config.env files, listings, archives and answers of the Hub, and environments.
+"""Hostile input: mutated config.env files, also typed into the builder; listings, archives, answers; environments.
 
 `make fuzz` runs COUNT of them (5,000) from SEED; `make test` runs a few. A case depends on SEED, its kind and its number
 alone, and a failure names all three.

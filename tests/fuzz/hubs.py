@@ -203,3 +203,25 @@ KINDS: dict[str, tuple[Callable[[random.Random, Site, Path], str], list[str]]] =
     "answers": (answers, ["bash 01_setup.sbatch dpo-dataset", "bash 01_setup.sbatch training"]),
 }
 """Each with the commands that meet it."""
+
+
+ANSWERS = {
+    "access": "/resolve/main/",
+    "info": "/revision/main",
+    "listing": "/tree/",
+    "small file": r"/resolve/[0-9a-f]{40}/(?!.*\.(tar|gz)$)",
+    "large file": r"/cdn/.*\.(tar|gz)",
+}
+"""Of the Hub, by path; hf asks for listings and small files, curl for the others."""
+
+
+def bodies(dice: random.Random) -> list[dict[str, object]]:
+    """Faults of the stand-in Hub: bodies that are cut short or never end."""
+    faults: list[dict[str, object]] = []
+    for answer in dice.sample(sorted(ANSWERS), dice.choice([1, 1, 2, 3])):
+        kind = dice.choice(["cut", "endless"])
+        if kind == "cut" and answer.endswith("file"):
+            kind = "drop"
+        count = 1 if (kind, answer) == ("endless", "small file") else dice.choice([1, 1, 2, None])  # bytes arrive: hf goes on
+        faults.append({"match": ANSWERS[answer], "kind": kind, "count": count, "value": dice.choice([0, 1, 700, 5000])})
+    return faults

@@ -1,15 +1,20 @@
 """Fuzz: a hostile Hub. Setup ends with whole errors, or well; no device, set-user bit or link out of it is in the project."""
 
+import random
 import re
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from diffueraser_docs.facts import facts
 from tests.fuzz import SEED, chunks, rng
-from tests.fuzz.hubs import KINDS
+from tests.fuzz.hubs import DPO, KINDS, bodies
 from tests.fuzz.outcome import canary, check_outcome, outside
-from tests.replay.site import Site
+from tests.hub import Hub
+from tests.replay.site import TOKEN, Site
 
 TRAINED = "DiffuEraser_finetune/finetune-stage1/kept"
 """Of an earlier training: setup never touches it."""
@@ -54,3 +59,46 @@ def check_tree(site: Site, about: str) -> None:
             assert stat.S_ISLNK(mode) or not mode & 0o6002, f"{path} has mode {mode:o} {about}"
             if stat.S_ISLNK(mode):
                 assert path.resolve().is_relative_to(site.project.resolve()), f"{path} leads to {path.resolve()} {about}"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A repository behind the Hub's protocol: two small files, and one that curl fetches."""
+    root = tmp_path_factory.mktemp("hub")
+    folder = root / facts().hub.organisation / DPO
+    (folder / "clips").mkdir(parents=True)
+    for name, size in (".gitattributes", 2000), ("clips/notes.txt", 2400), ("clips/all.tar", 20_000):
+        (folder / name).write_bytes(random.Random(name).randbytes(size))
+    with Hub(root, TOKEN) as running:
+        yield running
+
+
+WAITS = {"--max-time 60": "--max-time 2", "limit=9m": "limit=6", "limit:-1d": "limit:-8", "LARGE=1000000000": "LARGE=3000"}
+"""In a case's copy of setup."""
+
+
+@chunks(1 / 15)
+def test_hub_bodies(sites: Callable[[str], Site], hub: Hub, numbers: range) -> None:
+    """The real hf and the real curl: nothing hangs, and no half is taken for a whole."""
+    for number in numbers:
+        site, faults = sites(str(number)), bodies(rng("bodies", number))
+        site.answer("hf", run=f'exec {Path(sys.executable).parent}/hf "$@"')
+        site.configure(f"DOWNLOAD_ATTEMPTS=2\nHF_ENDPOINT={hub.endpoint}")
+        setup = site.project / "01_setup.sbatch"
+        for usual, short in WAITS.items():
+            assert usual in setup.read_text(), usual
+            setup.write_text(setup.read_text().replace(usual, short))
+        hub.set_faults(*faults)
+        before, about = outside(site), f"seed {SEED}, bodies {number}: {faults}"
+        result = site.run("bash 01_setup.sbatch dpo-dataset", env={"HF_HUB_DOWNLOAD_TIMEOUT": "2"})
+        check_outcome(result, site, before, about)
+        assert result.status or equal(hub.root / facts().hub.organisation / DPO, site.project / f"DiffuEraser_downloads/{DPO}"), (
+            about
+        )
+
+
+def equal(wanted: Path, found: Path) -> bool:
+    """Whether a folder holds every file of another."""
+    return all(
+        (found / path.relative_to(wanted)).read_bytes() == path.read_bytes() for path in wanted.rglob("*") if path.is_file()
+    )

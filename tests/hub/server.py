@@ -36,7 +36,7 @@ class Fault:
 
     match: str
     kind: str
-    """drop, status, stall, throttle, flip, longer, no-ranges, missing, renamed, gated, html, limit."""
+    """drop, status, stall, throttle, flip, longer, no-ranges, missing, renamed, gated, html, limit, cut, endless."""
     count: int | None = None
     value: float = 0
     """Bytes before a drop or stall, or too many; a status code; bytes per second; the flipped byte; requests per window."""
@@ -173,7 +173,11 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
             raise error(403, "GatedRepo", "Access to this repository is restricted")
         if (limit := hub.fault(request.path, "limit")) and (seconds := limit.exceeded()):
             raise error(429, "", "rate limit", seconds)
+        if request.method == "GET" and hub.fault(request.path, "endless"):
+            await send_endless(request)
         response: web.StreamResponse = await handler(request)
+        if isinstance(response, web.Response) and response.body and hub.fault(request.path, "cut"):
+            response = await send_half(request, response)
         status = response.status
     except web.HTTPException as problem:
         status = problem.status
@@ -185,6 +189,29 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         return response
     finally:
         hub.requests.append((request.method, request.path, request.headers.get("Range", ""), status))
+
+
+async def send_endless(request: web.Request) -> None:
+    """A body of unknown length that goes on until the client hangs up."""
+    response = web.StreamResponse()
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(b"[")
+    while True:
+        await response.write(b" " * CHUNK)
+        await asyncio.sleep(0.1)
+
+
+async def send_half(request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """The first half of an answer of the API, whose head says that it is whole."""
+    assert isinstance(whole.body, bytes)
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
+    response.content_length = len(whole.body)
+    await response.prepare(request)
+    await response.write(whole.body[: len(whole.body) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return response
 
 
 async def repo_info(request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ printf '%s\n' "$said" >>"$here/calls"
 for secret in HF_TOKEN WANDB_API_KEY; do
     [[ -z ${!secret:-} ]] || printf '%s %s\n' "$name" "$secret" >>"$here/secrets"
 done
+[[ $(export -p) != *s3cret* ]] || printf '%s password\n' "$name" >>"$here/secrets"
 [[ ! -f $here/rules/$name ]] || source "$here/rules/$name"
 
 make_environment() { # make_environment FOLDER
