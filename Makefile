@@ -58,7 +58,7 @@ kills: $(VENV)/test.stamp tests/system.stamp  ## the pipeline is killed at KILLS
 	  $(if $(RELEASE),tests/matrix,tests/cluster)/test_random_kills.py
 
 fuzz: $(VENV)/test.stamp tests/system.stamp  ## COUNT mutated config.env files, in scripts and builder, and a tenth as many hostile Hubs and environments (SEED)
-	FUZZ_COUNT=$(or $(COUNT),5000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/pytest --numprocesses=auto tests/fuzz
+	FUZZ_COUNT=$(or $(COUNT),5000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/pytest --numprocesses=auto tests/fuzz tests/browser/test_builder_fuzz.py
 
 lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddings, the workflow
 	$(BIN)/ruff check .

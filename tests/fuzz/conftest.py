@@ -1,15 +1,14 @@
-"""The cluster of recorded answers, as the replay has it, a case makes one of its own; and the built site in a browser."""
+"""The cluster of recorded answers, as the replay has it; a case makes a cluster of its own."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import browser, desktop, open_context, origin, site_folder
 from tests.replay.conftest import ready, server, site, world
 from tests.replay.site import Server, Site
 
-__all__ = ["browser", "desktop", "open_context", "origin", "ready", "server", "site", "site_folder", "sites", "world"]
+__all__ = ["ready", "server", "site", "sites", "world"]
 
 
 @pytest.fixture

@@ -3,15 +3,12 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.browser import address
 from tests.browser.conftest import Watched
 from tests.fuzz import SEED, chunks, rng
 from tests.fuzz.builders import Reading, fill, readings, typed
 from tests.fuzz.configs import config
 
-pytestmark = pytest.mark.browser
 PLACE = {"project-home", "scripts-folder"}
 """Of this machine's disk, which a page does not know."""
 REPAIRED = {"config-crlf", "config-space", "config-encoding"}
