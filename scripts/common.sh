@@ -4,8 +4,7 @@
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
-TOKEN_PAGE=https://huggingface.co/settings/tokens
-DEFAULT_ENDPOINT=https://huggingface.co
+TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
 # shellcheck disable=SC2034 # read by the other scripts
 DATA=(
@@ -264,9 +263,8 @@ make_folders() {
     # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune_prompt
+    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
     ENVIRONMENT=$PROJECT_HOME/environments/diffueraser
-    # Nothing is written to HOME.
-    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface
     [[ ! -O $SCRIPTS/config.env ]] || chmod 600 "$SCRIPTS/config.env" 2>/dev/null || true # it holds the token
 }
 
@@ -351,8 +349,7 @@ stage1_identity() {
 # --- types of values, and the default of each variable (non-prompt|prompt where they differ) --------------------
 
 declare -A PATTERN=() DESCRIPTION=() DEFAULT=() LINE=() FROM_FILE=() ORIGIN=() INVALID=()
-declare -a PROBLEMS=() FLAGS=()
-REPORTED='' FAILED_AT=''
+PROBLEMS=() FLAGS=() REPORTED='' FAILED_AT=''
 
 define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands for the flag of both stages
     local entry flag

@@ -3,8 +3,7 @@
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
-TOKEN_PAGE=<{ hub.token_page }>
-DEFAULT_ENDPOINT=<{ hub.endpoint }>
+TOKEN_PAGE=<{ hub.token_page }> DEFAULT_ENDPOINT=<{ hub.endpoint }>
 # What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members.
 # shellcheck disable=SC2034 # read by the other scripts
 DATA=(
@@ -239,9 +238,8 @@ make_folders() {
     # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }>
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['prompt'] }>
+    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
     ENVIRONMENT=$PROJECT_HOME/<{ project.environments }>/<{ environment.name }>
-    # Nothing is written to HOME.
-    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface
     [[ ! -O $SCRIPTS/config.env ]] || chmod 600 "$SCRIPTS/config.env" 2>/dev/null || true # it holds the token
 }
 
@@ -325,8 +323,7 @@ stage1_identity() {
 # --- types of values, and the default of each variable (non-prompt|prompt where they differ) --------------------
 
 declare -A PATTERN=() DESCRIPTION=() DEFAULT=() LINE=() FROM_FILE=() ORIGIN=() INVALID=()
-declare -a PROBLEMS=() FLAGS=()
-REPORTED='' FAILED_AT=''
+PROBLEMS=() FLAGS=() REPORTED='' FAILED_AT=''
 
 define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands for the flag of both stages
     local entry flag

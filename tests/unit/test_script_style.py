@@ -9,11 +9,11 @@ from diffueraser_docs.render import ROOT, SCRIPTS
 
 BASH = [name for name in SCRIPTS if name != "config.env"]
 # The design's budgets: lines of the whole file, and bytes of all five.
-BUDGET = {"config.env": 75, "common.sh": 433, "setup_and_train.sbatch": 420, "01_setup.sbatch": 320, "02_train.sbatch": 711}
+BUDGET = {"config.env": 75, "common.sh": 300, "setup_and_train.sbatch": 420, "01_setup.sbatch": 320, "02_train.sbatch": 450}
 BUDGET_BYTES = 75_000
 # Where a budget is not met yet: what the file has now. It may shrink and never grow.
 OVER = {"common.sh": 426, "setup_and_train.sbatch": 497, "01_setup.sbatch": 604, "02_train.sbatch": 712}
-OVER_BYTES = 123_193
+OVER_BYTES = 123_075
 WIDTH = 120
 FUNCTION_LINES = 25
 
