@@ -46,7 +46,7 @@ bare: $(VENV)/docs.stamp  ## does what is committed need more than Debian 13 wit
 	tests/install-system debootstrap
 	tests/bare
 
-mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT slips of each kind, each must be caught
+mutation: $(VENV)/test.stamp  ## are the checks and fast tests any good? COUNT small defects of each kind, each must be caught
 	$(BIN)/python -m tests.mutations --count $(or $(COUNT),5) --seed $(or $(SEED),1)
 
 reliability: $(VENV)/test.stamp tests/system.stamp  ## every fault once more, and thirty random kills, for the page Reliability

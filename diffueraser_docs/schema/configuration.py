@@ -59,7 +59,7 @@ class Configuration(Model):
         if kind not in self.kinds:
             raise ValueError(f"{name}: unknown kind {kind!r}")
         if default and not re.fullmatch(self.kinds[kind].pattern, default):
-            raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}")
+            raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}: must be {self.kinds[kind].words.en}")
 
     def name_patches(self, names: list[str]) -> None:
         """Put the names of the patches in place of `{patches}` in patterns and words."""

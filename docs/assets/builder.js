@@ -86,7 +86,8 @@
     const hours = both.some((each) => each.hours === null) ? null : stages.stage1.hours + stages.stage2.hours;
     const limit = slurmHours(valueOf(values, "TRAIN_TIME"));
     const perJob = limit - Math.max(...both.map((each) => each.lost));
-    const jobs = hours === null ? null : hours < limit ? 1 : perJob > 0 ? Math.ceil(hours / perJob) : Infinity;
+    // Six minutes: two starts, two conversions, and the signal before the limit.
+    const jobs = hours === null ? null : hours < limit - 0.1 ? 1 : perJob > 0 ? Math.ceil(hours / perJob) : Infinity;
     return { stages, disk, hours, jobs };
   };
   const rounded = (hours) => Math.floor(hours) + 1; // up, as `setup_and_train.sbatch check` does

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -73,20 +73,25 @@ class Peak:
             self.bytes = max(self.bytes, used_bytes(self.folder) - before)
 
 
+def compare(how: Callable[[float, float], float], ours: Sequence[float], reference: Sequence[float]) -> Measurement:
+    """What the pairs of rounds say, and their median."""
+    pairs = _list([how(*pair) for pair in zip(ours, reference, strict=True)])
+    return Measurement(value=median(pairs), ours=_list(ours), reference=_list(reference), pairs=pairs)
+
+
 def ratio(ours: Sequence[float], reference: Sequence[float]) -> Measurement:
-    """Median of ours over median of the reference, with the figures of every round."""
-    return Measurement(value=_digits(median(ours) / median(reference)), ours=_list(ours), reference=_list(reference))
+    """Ours over the reference."""
+    return compare(lambda our, other: our / other, ours, reference)
 
 
 def difference(ours: Sequence[float], reference: Sequence[float]) -> Measurement:
-    """How much the median of ours lies above that of the reference."""
-    return Measurement(value=_digits(median(ours) - median(reference)), ours=_list(ours), reference=_list(reference))
+    """How much ours lies above the reference."""
+    return compare(lambda our, other: our - other, ours, reference)
 
 
 def percent_above(ours: Sequence[float], reference: Sequence[float]) -> Measurement:
-    """By how many percent the median of ours lies above that of the reference."""
-    share = 100 * (median(ours) / median(reference) - 1)
-    return Measurement(value=_digits(share), ours=_list(ours), reference=_list(reference))
+    """By how many percent ours lies above the reference."""
+    return compare(lambda our, other: 100 * (our / other - 1), ours, reference)
 
 
 def most(values: Sequence[float], unit: float = 1) -> Measurement:

@@ -26,12 +26,13 @@ class Goal(Model):
     figures: str
     """Unit of the single figures that the measured value is made of."""
 
-    def met(self, value: float) -> bool | None:
-        """Whether a value, rounded as it is shown, meets the goal; None where there is none."""
-        shown = round(value, 2)
-        if self.at_most is not None:
-            return shown <= self.at_most
-        return None if self.at_least is None else shown >= self.at_least
+    def met(self, measured: "Measurement") -> Literal["yes", "no", "noise", "none"]:
+        """Whether all pairs, rounded as they are shown, meet the goal, or none does; between the two is noise."""
+        shown = [round(value, 2) for value in measured.pairs or [measured.value]]
+        if self.at_most is None and self.at_least is None:
+            return "none"
+        good = [value <= self.at_most if self.at_most is not None else value >= (self.at_least or 0) for value in shown]
+        return "yes" if all(good) else "noise" if any(good) else "no"
 
 
 class Goals(Model):
@@ -67,8 +68,11 @@ class Measurement(Model):
     """A value and the figures of the single rounds."""
 
     value: float
+    """Of several pairs the median."""
     ours: list[float]
     reference: list[float] = []
+    pairs: list[float] = []
+    """What each round says by itself, where rounds come in pairs."""
 
 
 class Measurements(Model):

@@ -14,7 +14,7 @@ from tests.bench.models import Goal, Goals, Machine, Measurement, Measurements
 
 FILE = Path(__file__).with_name("results.yaml")
 WRITTEN_BY = "Written by `make bench`. Do not edit."
-MARKS = {True: "yes", False: "NO", None: ""}
+MARKS = {"yes": "yes", "no": "NO", "noise": "noise", "none": ""}
 
 
 def results(machine: Machine, measured: dict[str, Measurement], seconds: float) -> Measurements:
@@ -50,14 +50,20 @@ def write(goals: Goals, found: Measurements, file: Path = FILE, folder: Path = G
 
 def missed(goals: Goals, found: Measurements) -> list[str]:
     """Names of the goals that were measured and not met."""
-    return [
-        goal.name for goal in goals.goals if goal.name in found.measured and goal.met(found.measured[goal.name].value) is False
-    ]
+    return [goal.name for goal in goals.goals if goal.name in found.measured and goal.met(found.measured[goal.name]) == "no"]
 
 
 def figure(value: float, unit: str) -> str:
     """A value as it is compared and shown: two digits at most."""
     return f"{round(value, 2):g} {unit}"
+
+
+def value_text(goal: Goal, measured: Measurement) -> str:
+    """The value, and from where to where the single pairs say it lies."""
+    text = figure(measured.value, goal.unit)
+    if len(measured.pairs) > 1:
+        text += f" ({round(min(measured.pairs), 2):g} … {round(max(measured.pairs), 2):g})"
+    return text
 
 
 def goal_text(goal: Goal) -> str:
@@ -78,8 +84,7 @@ def table(goals: Goals, found: Measurements) -> str:
     rows = [("measured", "goal", "value", "met", "figures")]
     for goal in goals.goals:
         if value := found.measured.get(goal.name):
-            met = MARKS[goal.met(value.value)]
-            rows.append((goal.name, goal_text(goal), figure(value.value, goal.unit), met, figures(goal, value)))
+            rows.append((goal.name, goal_text(goal), value_text(goal, value), MARKS[goal.met(value)], figures(goal, value)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
@@ -97,8 +102,7 @@ def results_page(goals: Goals, found: Measurements, language: str) -> str:
         for goal in goals.goals:
             value = found.measured.get(goal.name)
             if goal.group == group.name and value:
-                met = words[{True: "yes", False: "no", None: "none"}[goal.met(value.value)]]
-                cells = [goal_text(goal), figure(value.value, goal.unit), met, figures(goal, value, words["against"])]
+                cells = [goal_text(goal), value_text(goal, value), words[goal.met(value)], figures(goal, value, words["against"])]
                 rows.append([say(goal.what), *cells])
             elif goal.group == group.name:
                 rows.append([say(goal.what), goal_text(goal), words["unmeasured"], "–", "–"])

@@ -21,10 +21,10 @@ def goal(name: str = "speed", limits: Mapping[str, float] | None = None) -> Goal
 # --- figures ----------------------------------------------------------------------------------------------------
 
 
-def test_medians_are_compared_and_every_round_is_kept() -> None:
+def test_pairs_are_compared_and_every_round_is_kept() -> None:
     found = measure.ratio([9.0, 2.0, 3.0], [1.0, 2.0, 100.0])
-    assert found == Measurement(value=1.5, ours=[9.0, 2.0, 3.0], reference=[1.0, 2.0, 100.0])
-    assert measure.difference([5.0, 1.0, 3.0], [2.0, 2.5, 1.0]).value == 1.0
+    assert found == Measurement(value=1.0, ours=[9.0, 2.0, 3.0], reference=[1.0, 2.0, 100.0], pairs=[9.0, 1.0, 0.03])
+    assert measure.difference([5.0, 1.0, 3.0], [2.0, 2.5, 1.0]).value == 2.0
     assert measure.percent_above([10.3], [10.0]).value == 3.0
     assert measure.percent_above([9.0], [10.0]).value == -10.0
     assert measure.most([4, 20, 7], 16) == Measurement(value=1.25, ours=[4, 20, 7])
@@ -33,16 +33,19 @@ def test_medians_are_compared_and_every_round_is_kept() -> None:
 @pytest.mark.parametrize(
     ("limits", "value", "met"),
     [
-        ({"at_most": 1.0}, 1.004, True),
-        ({"at_most": 1.0}, 1.006, False),
-        ({"at_least": 1.0}, 0.996, True),
-        ({"at_least": 1.0}, 0.994, False),
-        ({"at_most": 0.0}, 1.0, False),
-        ({}, 5.0, None),
+        ({"at_most": 1.0}, [1.004], "yes"),
+        ({"at_most": 1.0}, [1.006], "no"),
+        ({"at_least": 1.0}, [0.996], "yes"),
+        ({"at_least": 1.0}, [0.994], "no"),
+        ({"at_most": 0.0}, [1.0], "no"),
+        ({"at_most": 1.0}, [0.8, 0.9, 1.1], "noise"),
+        ({"at_most": 1.0}, [1.2, 1.3, 1.1], "no"),
+        ({"at_least": 1.0}, [1.2, 1.3, 0.9], "noise"),
+        ({}, [5.0], "none"),
     ],
 )
-def test_a_goal_is_compared_with_the_value_as_it_is_shown(limits: dict[str, float], value: float, met: bool | None) -> None:
-    assert goal(limits=limits).met(value) is met
+def test_goal_met_by_all_pairs(limits: dict[str, float], value: list[float], met: str) -> None:
+    assert goal(limits=limits).met(Measurement(value=value[0], ours=[], pairs=value)) == met
 
 
 # --- results ----------------------------------------------------------------------------------------------------
