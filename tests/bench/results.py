@@ -90,13 +90,15 @@ def table(goals: Goals, found: Measurements) -> str:
 
 
 def results_page(goals: Goals, found: Measurements, language: str) -> str:
-    """A heading and a table for each group."""
+    """The result in a sentence, then a heading and a table for each group."""
 
     def say(text: Text) -> str:
         return str(getattr(text, language))
 
     words = {name: say(text) for name, text in goals.words.items()}
-    parts = [f"<!-- {WRITTEN_BY} -->"]
+    marks = [goal.met(found.measured[goal.name]) for goal in goals.goals if goal.name in found.measured]
+    counts = [marks.count(mark) for mark in ("yes", "noise", "no")]
+    parts = [f"<!-- {WRITTEN_BY} -->", words["result"].format(sum(counts), *counts)]
     for group in goals.groups:
         rows = []
         for goal in goals.goals:
