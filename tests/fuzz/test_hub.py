@@ -73,7 +73,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield running
 
 
-WAITS = {"--max-time 60": "--max-time 2", "limit=9m": "limit=6", "limit:-1d": "limit:-8", "LARGE=1000000000": "LARGE=3000"}
+WAITS = {"--max-time 60": "--max-time 2", "hub 9m": "hub 6", "hub 1d": "hub 8", "LARGE=1000000000": "LARGE=3000"}
 """In a case's copy of setup."""
 
 
