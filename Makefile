@@ -6,7 +6,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 # A file's tests share a lab and stay together; files run side by side, the long ones first. Much of their time is
-# spent in waiting, for Slurm and for time limits: five workers keep two cores busy.
+# spent in waiting, for Slurm and for time limits: seven workers keep two cores busy.
 SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder --numprocesses
 SHELL_FILES := tests/install-system tests/bare tests/matrix/make-root tests/matrix/enter-root .ci/run
 export NO_MKDOCS_2_WARNING := 1
@@ -33,7 +33,7 @@ serve: $(VENV)/docs.stamp  ## the site while you write it
 test: $(VENV)/test.stamp tests/system.stamp  ## everything, on real parts
 	$(BIN)/python -c 'import tests.pypi as index; index.build_wheelhouse()' & \
 	$(BIN)/pytest $(SIDE_BY_SIDE)=3 -m "not cluster and not browser and not matrix"; wait $$!
-	$(BIN)/pytest $(SIDE_BY_SIDE)=7 --durations=60 -m "cluster or browser"
+	$(BIN)/pytest $(SIDE_BY_SIDE)=7 -m "cluster or browser"
 
 test-fast: $(VENV)/test.stamp  ## without cluster and browser, in seconds
 	$(BIN)/pytest --numprocesses=auto -m "not network and not slow" tests/unit
