@@ -85,7 +85,9 @@ def test_a_wrong_fact_is_one_line_and_status_2(checkout: Path) -> None:
     for name in ("render", "check"):
         result = command(checkout, name)
         assert result.returncode == 2
-        assert result.stderr == "training.yaml: nframes: default '33' is not of kind 'frames32'\n"
+        assert (
+            result.stderr == "training.yaml: nframes: default '33' is not of kind 'frames32': must be an integer from 1 to 32\n"
+        )
 
 
 def test_an_unreachable_hub_is_said_per_repository(checkout: Path) -> None:
