@@ -16,6 +16,7 @@ from tests.syntax import parse
 VENV = Path(sys.executable).parent
 # Functions through which the scripts call a program: the words before the program's own.
 CALLED_AS = {"hub": ("hf",), "curl_hub": ("curl",), "pip_install": ("pip", "install"), "submit": ("sbatch",)}
+OWN_ARGUMENTS = {"hub": 1, "curl_hub": 2}  # limits, before the words for the program
 SUBCOMMANDS = {"hf": 2, "uv": 2, "pip": 1}
 CARRIERS = {"run": 2, "must": 4, "run_once": 3, "exec": 1}
 NOT_HERE = {"conda", "nvidia-smi"}
@@ -25,7 +26,7 @@ def program_of(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     """A program with its subcommands, and the words after them."""
     name = words[0].rsplit("/", 1)[-1]
     program: tuple[str, ...] = CALLED_AS.get(name, (name,))
-    rest = words[1:]
+    rest = words[1 + OWN_ARGUMENTS.get(name, 0) :]
     plain = [word for word in rest[: SUBCOMMANDS.get(program[0], 0)] if re.fullmatch("[a-z]+", word)]
     return (program[0], *program[1:], *plain)[: SUBCOMMANDS.get(program[0], 0) + 1], rest
 
