@@ -18,7 +18,7 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
-FLAG_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
+OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
 # --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. -----------------------------------
@@ -209,7 +209,7 @@ unknown_name() { # unknown_name WHERE NAME
     local like length fix="The page Configuration lists all names."
     if [[ ${2^^} == SKIP_REPAIRS ]]; then
         fix="Its new name is SKIP_PATCHES."
-    elif [[ ${2^^} =~ $FLAG_NAMES ]]; then
+    elif [[ ${2^^} =~ $OPTION_NAMES ]]; then
         fix="Options of sbatch go into SETUP_SBATCH_OPTIONS and TRAIN_SBATCH_OPTIONS=\"--${2,,}=value\"."
     elif [[ ${2^^} =~ $ENVIRONMENT_NAMES ]]; then
         fix="It is a variable of the environment: export it before the command."

@@ -58,8 +58,10 @@ def kill_again_and_again(project: Project) -> None:
             while kills < wanted:
                 if is_killed(project, arguments, moments.uniform(0, limit)):
                     kills += 1
-                else:  # what was there before shortened it
-                    project.forget_setup() if arguments == SETUP else project.forget_training()
+                elif arguments == SETUP:  # it resumed and ended before its moment: begin with nothing
+                    project.forget_setup()
+                else:
+                    project.forget_training()
                 for name, content in project.weights("non-prompt").items():
                     assert name.startswith(".") or content == whole[name], f"{name} is a half after {kills} kills"
             seconds_of(project, *arguments)

@@ -14,7 +14,7 @@ from tests.browser.test_builder import TOKEN, VALID, choices, kind_names
 from tests.fuzz import hostile
 from tests.fuzz.configs import MISPLACED
 
-SLIPS = [*"\"'#$`;,&|<>\\=%-[]()\n\r\t \0\x01\x7f\u00a0\u2003\u2028\u3000\u200b\ufeffé漢😀", "\r\n", "--", "# ", " #", "\u00a0#"]
+TYPOS = [*"\"'#$`;,&|<>\\=%-[]()\n\r\t \0\x01\x7f\u00a0\u2003\u2028\u3000\u200b\ufeffé漢😀", "\r\n", "--", "# ", " #", "\u00a0#"]
 FILL = """cases => cases.map(({ typed, pasted }) => {
   const part = name => document.getElementById(`builder-${name}`);
   const form = part("form");
@@ -60,10 +60,10 @@ class Reading:
     said: str
 
 
-def slip(text: str, dice: random.Random, canary: Path) -> str:
-    """A text after a slip of the hand."""
+def mistyped(text: str, dice: random.Random, canary: Path) -> str:
+    """A text with a typing error."""
     at = dice.randint(0, len(text))
-    more: str = dice.choice([*SLIPS, hostile(dice, canary)])
+    more: str = dice.choice([*TYPOS, hostile(dice, canary)])
     return dice.choice([text[:at] + more + text[at:], text[:at] + text[at + 1 :], text + more, more + text, text[:at] + text])
 
 
@@ -74,9 +74,9 @@ def value(name: str, dice: random.Random, canary: Path) -> str:
     wrapped = [f'"{text}"', f"'{text}'", f" {text} ", f"\u00a0{text}\u3000", f"{text}\r\n", f"{name}={text}"]
     other = [MISPLACED, TOKEN, "hf_your_token_here", "/", "https:///", "https://x//"]
     long = [text * 50, "a" * 70_000, text + " " * 200 + text]
-    slips = [slip(text, dice, canary) for _ in range(4)]
-    odd = [slip(slips[0], dice, canary), hostile(dice, canary), dice.choice(wrapped), dice.choice(other), dice.choice(long)]
-    return dice.choice([*[text] * 6, *slips, *odd])
+    wrong = [mistyped(text, dice, canary) for _ in range(4)]
+    odd = [mistyped(wrong[0], dice, canary), hostile(dice, canary), dice.choice(wrapped), dice.choice(other), dice.choice(long)]
+    return dice.choice([*[text] * 6, *wrong, *odd])
 
 
 def default(name: str) -> str:

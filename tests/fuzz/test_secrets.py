@@ -51,7 +51,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 
 def run(site: Site, command: str, error: str = "", secret: str = "s3cret5") -> SecretWatch:
-    """Run setup under the watch for a secret; none stands in what is printed, written or given to a stub."""
+    """Run setup and look for a secret in all that it prints, writes and starts: there is none."""
     before = outside(site)
     with SecretWatch(site.folder, secret, interval=0.02) as watch:
         result = site.run(command)

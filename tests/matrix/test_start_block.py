@@ -105,9 +105,8 @@ def start_block(project: Project, language: str, addresses: dict[str, str]) -> l
     data = facts().model_copy(update={"project": facts().project.model_copy(update=addresses)})
     text = next(each.text for each in render_all(data) if each.path == READMES[language])
     assert addresses or text == (ROOT / READMES[language]).read_text()
-    first, second = code_blocks_of(text, READMES[language])[
-        :2
-    ]  # up to the editor, which would swallow what follows, and after it
+    # The first ends with the editor, which would read what follows as typed text.
+    first, second = code_blocks_of(text, READMES[language])[:2]
     assert first.text.splitlines()[-1] == EDIT
     return f"{first.text}{second.text}".replace(SHOWN, str(project.folder)).splitlines()
 

@@ -31,7 +31,7 @@ EXPECT = {
 SECRETS = re.compile(r"hf_[A-Za-z0-9]{8,}|wandbexample\d|s3c!?ret\d?|secret1|eyJ\w+")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 MAY_SEE = {"hf HF_TOKEN", "sbatch HF_TOKEN", "sbatch WANDB_API_KEY", "srun WANDB_API_KEY", "accelerate WANDB_API_KEY"}
-MAY_SEE |= {"uv password", "tools-python password", "sbatch password"}  # of the mirrors that they are to use
+MAY_SEE |= {"uv password", "tools-python password", "sbatch password"}  # of the mirrors
 DO = {
     "check": "bash setup_and_train.sbatch check",
     "submit": "bash setup_and_train.sbatch",
