@@ -1,11 +1,10 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the other scripts read some of these variables
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=<{ hub.token_page }> DEFAULT_ENDPOINT=<{ hub.endpoint }>
 # What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members.
-# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
 <{ data_rows() }>
 )
@@ -235,7 +234,6 @@ make_folders() {
         die project-home "Folders cannot be made in PROJECT_HOME=$PROJECT_HOME." "Look at its rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/<{ project.logs }> STATE=$PROJECT_HOME/<{ project.state }> CACHE=$PROJECT_HOME/.cache
-    # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }>
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['prompt'] }>
     export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
@@ -277,21 +275,21 @@ count_files() { # count_files FOLDER…: what a mark of data holds, because disk
 free_gb() { # free_gb FOLDER: empty where the disk does not say
     local folder=$1
     until [[ -e $folder ]]; do folder=$(dirname "$folder"); done
-    df -Pk "$folder" 2>/dev/null | sed -nE 's/.* [0-9]+ +[0-9]+ +([0-9]+) +[0-9]+% .*/\1/p' |
-        awk '{ printf "%d", $1 * 1.024e-6 }'
+    df -Pk "$folder" 2>/dev/null |
+        awk 'match($0, / [0-9]+ +[0-9]+% /) { printf "%d", substr($0, RSTART) * 1.024e-6 }' || true
 }
 
 check_imports() { # a module's LD_LIBRARY_PATH can break torch
+    local path=${LD_LIBRARY_PATH:-}
     if run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then return; fi
-    if [[ -n ${LD_LIBRARY_PATH:-} ]] &&
-        run imports-2 env -u LD_LIBRARY_PATH "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then
-        note "LD_LIBRARY_PATH=$LD_LIBRARY_PATH breaks the training environment and is unset."
-        unset LD_LIBRARY_PATH
+    unset LD_LIBRARY_PATH
+    if [[ -n $path ]] && run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then
+        note "LD_LIBRARY_PATH=$path breaks the training environment and is unset."
         return
     fi
     rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
     die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" \
-        "${LD_LIBRARY_PATH:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
+        "${path:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
 }
 <{ import_line() }>
 SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
@@ -315,8 +313,7 @@ job_state() { # job_state ID: empty when Slurm does not know it any more, UNKNOW
     fi
 }
 
-# Identity of stage 1's weights: the checksums of its files alone, whatever else the record holds.
-stage1_identity() {
+stage1_identity() { # the checksums of its files alone, whatever else the record of its weights holds
     sed -n '/^  "sha256"/,$p' "$PROJECT_ROOT/<{ project.converted }>/finetuned-stage1/weights.json" | sha256sum | cut -c1-64
 }
 

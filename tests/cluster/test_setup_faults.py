@@ -28,7 +28,7 @@ NOTHING_INSTALLED = {"PYPI_MIRROR": "http://127.0.0.1:9/simple"}
     [
         ("missing", {"HF_TOKEN": ""}, [], "token-missing", "https://huggingface.co/settings/tokens"),
         ("placeholder", {"HF_TOKEN": "hf_your_token_here"}, [], "token-invalid", "config.env line {token}:"),
-        ("wrong", {"HF_TOKEN": "hf_SomebodyElses1"}, [], "hub-token-rejected", "config.env line {token}."),
+        ("wrong", {"HF_TOKEN": "hf_SomebodyElses1"}, [], "hub-token-rejected", "config.env line {token}:"),
         ("forbidden", {}, [{"match": f"/{WEIGHTS}", "kind": "status", "value": 403}], "hub-forbidden", WEIGHTS),
         ("gated", {}, [{"match": f"/{PROMPT}", "kind": "gated"}], "hub-gated", PROMPT),
         ("renamed", {}, [{"match": f"/{CODE}/", "kind": "renamed"}], "hub-not-found", CODE),
