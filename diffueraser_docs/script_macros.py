@@ -165,21 +165,19 @@ class ScriptMacros(Macros):
 
     # --- 02_train.sbatch ---------------------------------------------------------------------------------------
 
-    def fixed_flags(self) -> str:
-        """Flags that the scripts own."""
-        return assigned("FIXED_FLAGS", dict.fromkeys(fixed.flag for fixed in self.facts.training.fixed))
-
     def fixed_arguments(self) -> str:
-        """The flags that the scripts own, for each stage and for the prompt version."""
-        lines = []
-        for name, stage, prompt in (("STAGE1", "stage1", False), ("STAGE2", "stage2", False), ("PROMPT", "stage1", True)):
-            first, *more = [
-                f"--{fixed.flag} {shell_quote(value)}"
-                for fixed in self.facts.training.fixed
-                if (value := getattr(fixed, stage)) and (fixed.versions == ["prompt"]) == prompt
-            ]
-            lines += ["# shellcheck disable=SC2034 # read by its name", wrapped(f"FIXED_{name}=({first}", more) + ")"]
-        return "\n".join(lines)
+        """The flags that the scripts own: of both stages (stageN stands for the stage), of each, of the prompt version."""
+        rows: list[list[str]] = [[], [], [], []]
+        for fixed in self.facts.training.fixed:
+            one, two = (value.replace(stage, "stageN") for stage in STAGES for value in [getattr(fixed, stage)])
+            if fixed.versions == ["prompt"]:
+                rows[3].append(f"--{fixed.flag} {fixed.stage1}")
+            elif one == two:
+                rows[0].append(f"--{fixed.flag} {one}")
+            else:
+                for row, stage in zip(rows[1:3], STAGES, strict=True):
+                    row += [f"--{fixed.flag} {value}"] if (value := getattr(fixed, stage)) else []
+        return "\n".join(wrapped(f"    '{first}", more, indent="") + "'" for first, *more in rows)
 
     def memory_needs(self) -> str:
         """GiB: constant and per frame without gradient checkpointing, the same with it, several GPUs, validation."""

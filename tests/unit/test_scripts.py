@@ -18,7 +18,7 @@ VENV = Path(sys.executable).parent
 CALLED_AS = {"hub": ("hf",), "curl_hub": ("curl",), "pip_install": ("pip", "install"), "submit": ("sbatch",)}
 OWN_ARGUMENTS = {"hub": 1, "curl_hub": 2}  # limits, before the words for the program
 SUBCOMMANDS = {"hf": 2, "uv": 2, "pip": 1}
-CARRIERS = {"run": 2, "must": 4, "run_once": 3, "exec": 1}
+CARRIERS = {"run": 2, "must": 4, "run_once": 3, "exec": 1, "as_typed": 1}
 NOT_HERE = {"conda", "nvidia-smi"}
 
 
