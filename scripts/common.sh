@@ -1,11 +1,12 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
-# shellcheck shell=bash disable=SC2034 # the other scripts read some of these variables
+# shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
 # --- from the facts ---------------------------------------------------------------------------------------------
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
+# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
     'unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
     'unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
@@ -87,8 +88,7 @@ CAUSES=(
     'Most often main memory is used up: raise MEM_PER_GPU, or lower the loader workers.'
     certificate 'CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed|SSL certificate|UnknownIssuer|curl: \(60\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
-    hub-checksum '^  - .*: expected '
-    'Something between this node and the Hub changes bytes: try another CPU_PARTITION or HF_ENDPOINT.'
+    hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
     rate-limit 'error: 429|Too Many Requests|rate limit'
     'The Hub limits requests: submit again later, the download resumes.'
@@ -261,6 +261,7 @@ make_folders() {
         die project-home "Folders cannot be made in PROJECT_HOME=$PROJECT_HOME." "Look at its rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
+    # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune_prompt
     export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
