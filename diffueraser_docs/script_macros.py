@@ -65,6 +65,10 @@ class ScriptMacros(Macros):
                 lines += [f"PATCH_NAMES='{names[:half]}'", f"PATCH_NAMES+='{names[half:]}'"]
                 quoted[0] = f'"{fact.pattern.replace(names, "$PATCH_NAMES")}"'
                 quoted[1] = f'"{words.replace(names.replace("|", ", "), "${PATCH_NAMES//|/, }")}"'
+            elif len(quoted[0]) > WIDTH:
+                middle = fact.pattern.index("|", len(fact.pattern) // 2)
+                lines += [f"{kind.upper()}='{fact.pattern[:middle]}'", f"{kind.upper()}+='{fact.pattern[middle:]}'"]
+                quoted[0] = f'"${kind.upper()}"'
             lines.append(wrapped("define", [*quoted, *entries], end=" \\"))
         return "\n".join(lines)
 

@@ -19,7 +19,7 @@ KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
-ENVIRONMENT_NAMES='^(NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
+ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
 # --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. -----------------------------------
 
@@ -78,29 +78,37 @@ CAUSES=(
     'No space left on device|Errno 28|Wrote only [0-9]+ of|curl: \(23\)|PytorchStreamWriter failed|file write failed'
     'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
-    gpu-memory 'out of memory$|(CUDA|HIP) out of memory|OutOfMemoryError' 'See "Out of memory" in the training guide.'
-    nccl-network 'socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
+    gpu-memory 'out of memory'\''?$|(CUDA|HIP) out of memory|OutOfMemoryError|ALLOC_FAILED'
+    'See "Out of memory" in the training guide.'
+    nccl-network
+    'no socket interface|socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
     'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
     'A rank or the network stopped: read the log of every rank.'
     host-memory
-    'oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory handler|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
-    'Most often main memory is used up: raise MEM_PER_GPU, or lower the loader workers.'
-    certificate 'CERTIFICATE_VERIFY_FAILED|[Cc]ertificate verify failed|SSL certificate|UnknownIssuer|curl: \(60\)'
+    'allocate memory|oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
+    'Most often main memory is used up: raise MEM_PER_GPU (SETUP_MEM for setup), or lower the loader workers.'
+    certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verify|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
+    network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?failed'
+    'Correct https_proxy, or unset it.'
+    gpu-driver 'driver on your system is too old|no kernel image'
+    'Leave that node out: TRAIN_SBATCH_OPTIONS=--exclude=NODE.'
     hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
     rate-limit 'error: 429|Too Many Requests|rate limit'
     'The Hub limits requests: submit again later, the download resumes.'
 )
 ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
-NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: task [0-9-]+: (Kill|Term)'
-NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|closed by peer'
+NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: tasks? [0-9,-]+: (Kill|Term)'
+NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|(closed|reset) by peer'
+NOISE+='|forcefully exiting|[*] STEP .* AT .* [*]|Timed out waiting for job step|^critical libmamba Could not'
+NOISE+='|No matching distribution|versions: none'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next
     text=$(tail -c 60000 "$1" 2>/dev/null | tr '\r' '\n' | tr -d '\000' |
-        sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //' | grep -avE "$NOISE") || return 0
+        sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
     line=$(printf '%s' "$text" | grep -aE "${2:-$ERRORS}" | tail -n 1) || line=${text##*$'\n'}
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
@@ -126,7 +134,11 @@ die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is
 run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, so that a signal is heard at once
     TOOL_LOG=$LOGS/$1.log
     "${@:2}" >"$TOOL_LOG" 2>&1 </dev/null &
-    wait "$!"
+    wait "$!" 2>/dev/null || {
+        local status=$?
+        ((status != 137)) || echo 'Ended by Signal 9 (SIGKILL)' >>"$TOOL_LOG"
+        return "$status"
+    }
 }
 
 pause() { read -r -t "$1" _ <> <(:) || true; } # pause SECONDS: without a process that outlives this one, with its locks
@@ -137,7 +149,8 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
 
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
-    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV ${!UV_@} \
+    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV RANK \
+        LOCAL_RANK WORLD_SIZE CONDA_OFFLINE CONDA_SUBDIR ${!MASTER_@} ${!UV_@} \
         ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
@@ -184,9 +197,9 @@ read_config() {
 read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value'
     local name value where="config.env line $1" form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)='
     form+='("([^"]*)"|'\''([^'\'']*)'\''|([^[:space:]"'\''#]*))[[:space:]]*(#.*)?$'
-    if [[ ${2%%#*} =~ ^(.*)($'\xc2\xa0'|$'\xe3\x80\x80'|$'\xe2\x80\x8b'|$'\xef\xbb\xbf') ]]; then
-        problem config-space "$where: unusual space (as U+00A0, U+3000) at column $((${#BASH_REMATCH[1]} + 1))." \
-            "Remove it, or put a plain space there."
+    if [[ ${2%%#*} != *\[* && ${2%%#*} =~ ^([$'\t'\ -~]*)[^$'\t'\ -~] ]]; then
+        problem config-space "$where: unusual character (as U+00A0 or U+3000) at column $((${#BASH_REMATCH[1]} + 1))." \
+            "Remove it, or write a plain one."
         return
     elif [[ ! $2 =~ $form ]]; then
         problem config-syntax "$where is not NAME=value." "No spaces around =, quotes around a value with spaces."
@@ -199,7 +212,7 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
         problem config-duplicate "$name is set twice (lines ${LINE[$name]} and $1)." "Remove one of the two lines."
     elif [[ $value == *[\$\`]* ]]; then
         problem config-expansion "$where: $name holds \$ or \`, and nothing is expanded here." "Write the value out."
-    elif [[ $value == *[\;,] ]]; then
+    elif [[ $value == *[\;,] || $value == hf_*. ]]; then
         problem config-syntax "$where: \"${value: -1}\" at the end of $name." "Remove it."
     else
         LINE[$name]=$1 FROM_FILE[$name]=$value
@@ -216,7 +229,7 @@ unknown_name() { # unknown_name WHERE NAME
         fix="It is a variable of the environment: export it before the command."
     else
         for ((length = ${#2}; length > 3; length--)); do
-            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "^${2:0:length}" | sort | head -n 3 | xargs) || continue
+            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "${2:0:length}" | sort | head -n 3 | xargs) || continue
             fix="Similar names: $like." length=0
         done
     fi
@@ -257,8 +270,10 @@ check_folder() { # PROJECT_HOME, and the folder of the scripts: Slurm and Python
 }
 
 make_folders() {
-    mkdir -p "$PROJECT_HOME/.state" "$PROJECT_HOME/logs" 2>/dev/null ||
-        die project-home "Folders cannot be made in PROJECT_HOME=$PROJECT_HOME." "Look at its rights, disk and quota."
+    { mkdir -p "$PROJECT_HOME"/{.state,logs} &&
+        [[ -z $(find "$PROJECT_HOME"/{.state{,/lock-*},logs} -maxdepth 0 ! -writable) ]]; } 2>/dev/null ||
+        die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." \
+            "Look at its owner, rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
     # shellcheck disable=SC2034 # read by the other scripts
@@ -373,7 +388,7 @@ define 'yes|no' '' DPO_DATASET=yes KEEP_DOWNLOADS=yes EXCLUSIVE=no VALIDATE_AT_S
 define '[A-Za-z0-9._+-]+(,[A-Za-z0-9._+-]+)*' 'partitions separated by commas, or none' CPU_PARTITION=compute \
     GPU_PARTITION=gpu
 define '[1-9]|[1-5][0-9]|6[0-4]' 'an integer from 1 to 64' NUM_GPUS=8 NUM_NODES=1
-define '[A-Za-z0-9._:@+=/-]+' 'a name of letters, digits and ._:@+=/-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
+define '[A-Za-z0-9._:@+=/,-]+' 'a name of letters, digits and ._:@+=/,-' GPU_TYPE= ACCOUNT= QOS= RESERVATION= \
     SETUP_ACCOUNT= SETUP_QOS= --tracker_project_name='diffueraser-stage1 // diffueraser-stage2'
 define 'gres|gpus-per-node|none' '' GPU_REQUEST=gres
 define '[1-9][0-9]{0,8}' 'an integer of 1 or more' CPUS_PER_GPU=6 SETUP_CPUS=16 DOWNLOAD_ATTEMPTS=10 STALL_MINUTES=60 \
@@ -382,11 +397,14 @@ define '[1-9][0-9]{0,8}' 'an integer of 1 or more' CPUS_PER_GPU=6 SETUP_CPUS=16 
 define '[1-9][0-9]{0,5}[MGT]|none' 'an amount such as 32G, or none' MEM_PER_GPU=32G SETUP_MEM=32G
 define '-(\[|\]|[A-Za-z0-9._:@+=/,%*&|!() -])*' 'options of sbatch such as --constraint=gpu80' SETUP_SBATCH_OPTIONS= \
     TRAIN_SBATCH_OPTIONS=
-define '[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0?[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|00:[0-5][1-9]:00|none' \
+TIME='0*[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0+-0?[1-9][0-9]?(:[0-5][0-9]){0,2}'
+TIME+='|0*[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|0+:([1-5][0-9]|0[1-9]):[0-5][0-9]|none'
+define "$TIME" \
     'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; not a plain number, which means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
 define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
-define 'https?://[A-Za-z0-9._~:/?%&=+-]+' 'an http(s):// address without @' HF_ENDPOINT=https://huggingface.co
+define 'https?://[A-Za-z0-9._~:/%+-]*[A-Za-z0-9._~%+-]/?' 'an http(s):// address without @' \
+    HF_ENDPOINT=https://huggingface.co
 define '[A-Za-z0-9][A-Za-z0-9._-]*' 'the name of an organisation on the Hub' HF_ORG=JiaHuang01
 define '[A-Za-z0-9][A-Za-z0-9._/-]*' 'a branch, tag or commit' HF_REVISION=main
 define '(https://|http://(127\.0\.0\.1|localhost)[:/])[A-Za-z0-9._~:/?@%&=+-]+' \

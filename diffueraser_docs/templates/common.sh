@@ -14,7 +14,7 @@ KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
-ENVIRONMENT_NAMES='^(NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
+ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
 # --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. -----------------------------------
 
@@ -68,13 +68,15 @@ CAUSES=(
 <{ cause_rows() }>
 )
 ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
-NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: task [0-9-]+: (Kill|Term)'
-NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|closed by peer'
+NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: tasks? [0-9,-]+: (Kill|Term)'
+NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|(closed|reset) by peer'
+NOISE+='|forcefully exiting|[*] STEP .* AT .* [*]|Timed out waiting for job step|^critical libmamba Could not'
+NOISE+='|No matching distribution|versions: none'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next
     text=$(tail -c 60000 "$1" 2>/dev/null | tr '\r' '\n' | tr -d '\000' |
-        sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //' | grep -avE "$NOISE") || return 0
+        sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
     line=$(printf '%s' "$text" | grep -aE "${2:-$ERRORS}" | tail -n 1) || line=${text##*$'\n'}
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
@@ -100,7 +102,11 @@ die_with_cause() { # die_with_cause LOG ID WHAT FIX: quotes LOG; a cause that is
 run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, so that a signal is heard at once
     TOOL_LOG=$LOGS/$1.log
     "${@:2}" >"$TOOL_LOG" 2>&1 </dev/null &
-    wait "$!"
+    wait "$!" 2>/dev/null || {
+        local status=$?
+        ((status != 137)) || echo 'Ended by Signal 9 (SIGKILL)' >>"$TOOL_LOG"
+        return "$status"
+    }
 }
 
 pause() { read -r -t "$1" _ <> <(:) || true; } # pause SECONDS: without a process that outlives this one, with its locks
@@ -111,7 +117,8 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
 
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
-    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV ${!UV_@} \
+    for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV RANK \
+        LOCAL_RANK WORLD_SIZE CONDA_OFFLINE CONDA_SUBDIR ${!MASTER_@} ${!UV_@} \
         ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
         [[ $KEPT == *" $name "* ]] || unset "$name"
     done
@@ -158,9 +165,9 @@ read_config() {
 read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value'
     local name value where="config.env line $1" form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)='
     form+='("([^"]*)"|'\''([^'\'']*)'\''|([^[:space:]"'\''#]*))[[:space:]]*(#.*)?$'
-    if [[ ${2%%#*} =~ ^(.*)($'\xc2\xa0'|$'\xe3\x80\x80'|$'\xe2\x80\x8b'|$'\xef\xbb\xbf') ]]; then
-        problem config-space "$where: unusual space (as U+00A0, U+3000) at column $((${#BASH_REMATCH[1]} + 1))." \
-            "Remove it, or put a plain space there."
+    if [[ ${2%%#*} != *\[* && ${2%%#*} =~ ^([$'\t'\ -~]*)[^$'\t'\ -~] ]]; then
+        problem config-space "$where: unusual character (as U+00A0 or U+3000) at column $((${#BASH_REMATCH[1]} + 1))." \
+            "Remove it, or write a plain one."
         return
     elif [[ ! $2 =~ $form ]]; then
         problem config-syntax "$where is not NAME=value." "No spaces around =, quotes around a value with spaces."
@@ -173,7 +180,7 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
         problem config-duplicate "$name is set twice (lines ${LINE[$name]} and $1)." "Remove one of the two lines."
     elif [[ $value == *[\$\`]* ]]; then
         problem config-expansion "$where: $name holds \$ or \`, and nothing is expanded here." "Write the value out."
-    elif [[ $value == *[\;,] ]]; then
+    elif [[ $value == *[\;,] || $value == hf_*. ]]; then
         problem config-syntax "$where: \"${value: -1}\" at the end of $name." "Remove it."
     else
         LINE[$name]=$1 FROM_FILE[$name]=$value
@@ -190,7 +197,7 @@ unknown_name() { # unknown_name WHERE NAME
         fix="It is a variable of the environment: export it before the command."
     else
         for ((length = ${#2}; length > 3; length--)); do
-            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "^${2:0:length}" | sort | head -n 3 | xargs) || continue
+            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "${2:0:length}" | sort | head -n 3 | xargs) || continue
             fix="Similar names: $like." length=0
         done
     fi
@@ -231,8 +238,10 @@ check_folder() { # PROJECT_HOME, and the folder of the scripts: Slurm and Python
 }
 
 make_folders() {
-    mkdir -p "$PROJECT_HOME/<{ project.state }>" "$PROJECT_HOME/<{ project.logs }>" 2>/dev/null ||
-        die project-home "Folders cannot be made in PROJECT_HOME=$PROJECT_HOME." "Look at its rights, disk and quota."
+    { mkdir -p "$PROJECT_HOME"/{<{ project.state }>,<{ project.logs }>} &&
+        [[ -z $(find "$PROJECT_HOME"/{<{ project.state }>{,/lock-*},<{ project.logs }>} -maxdepth 0 ! -writable) ]]; } 2>/dev/null ||
+        die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." \
+            "Look at its owner, rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/<{ project.logs }> STATE=$PROJECT_HOME/<{ project.state }> CACHE=$PROJECT_HOME/.cache
     # shellcheck disable=SC2034 # read by the other scripts
