@@ -141,7 +141,7 @@
       const kind = kindOf(values, name);
       if (!kind.test.test(value)) wrong.set(name, `${words.must_be} ${kind.words}`);
       else if (name !== "HF_TOKEN" && /^hf_[A-Za-z0-9]{30}/.test(value)) wrong.set(name, words.no_token);
-      else if (/^[^[]*[^\t -~][^[]*$/.test(value.split("#")[0])) wrong.set(name, words.odd_character);
+      else if (/^[^[]*[^\t -~][^[]*$/.test(value.split("#")[0]) || value.includes("\0")) wrong.set(name, words.odd_character);
       else if (/[;,]$/.test(value)) wrong.set(name, words.last_character);
       else if (value.includes('"') && value.includes("'")) wrong.set(name, words.quotes);
     }

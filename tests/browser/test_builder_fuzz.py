@@ -65,7 +65,9 @@ def test_builder_pasted(desktop: Watched, tmp_path: Path, numbers: range) -> Non
         about = f"seed {SEED}, pasted {number}: {data!r}\n{page_says}\n{before}\n{after}"
         check_written(page_says["values"], page_says["flagged"], refused=page_says["refused"], read=after, about=about)
         silent = not page_says["refused"] and re.fullmatch(r"Values read: \d+\.", page_says["notes"])
-        allowed = PLACE | REPAIRED | (TOKEN if "HF_TOKEN" not in page_says["values"] else set())
+        allowed = PLACE | REPAIRED | (TOKEN if "HF_TOKEN" not in page_says["values"] or "config-space" in ids(before) else set())
+        if re.search(rb"""=(["'])\s+\1""", data):  # the page leaves out a value of blanks alone
+            allowed |= {"config-value"}
         assert not silent or not ids(before) - allowed, f"refused by the scripts alone: {about}"
         if before.accepted:
             assert silent or page_says["flagged"] == ["ENV_TOOL"], f"refused by the page alone: {about}"

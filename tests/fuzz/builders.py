@@ -43,7 +43,7 @@ for folder in cases/*/; do
         set -e
         read_values
         check_before_start
-        for name in "${!PATTERN[@]}"; do [[ ${ORIGIN[$name]} == default ]] || printf '%s\\t%s\\0' "$name" "${!name}"; done
+        for name in "${!PATTERN[@]}"; do [[ -z ${FROM_FILE[$name]:-} ]] || printf '%s\\t%s\\0' "$name" "${!name}"; done
     ) >"$folder/values" 2>"$folder/said"
     echo $? >"$folder/status"
     set -e
