@@ -180,7 +180,8 @@ class ScriptMacros(Macros):
                 rows[0].append(f"--{fixed.flag} {one}")
             else:
                 for row, stage in zip(rows[1:3], STAGES, strict=True):
-                    row += [f"--{fixed.flag} {value}"] if (value := getattr(fixed, stage)) else []
+                    if value := getattr(fixed, stage):
+                        row.append(f"--{fixed.flag} {value}")
         return "\n".join(wrapped(f"    '{first}", more, indent="") + "'" for first, *more in rows)
 
     def memory_needs(self) -> str:
