@@ -239,7 +239,7 @@ check_folder() { # PROJECT_HOME, and the folder of the scripts: Slurm and Python
 
 make_folders() {
     { mkdir -p "$PROJECT_HOME"/{<{ project.state }>,<{ project.logs }>} &&
-        [[ -z $(find "$PROJECT_HOME"/{<{ project.state }>{,/lock-*},<{ project.logs }>} -maxdepth 0 ! -writable) ]]; } 2>/dev/null ||
+        [[ -z $(find "$PROJECT_HOME"/{<{ project.state }>{,/lock-*},<{ project.logs }>} -maxdepth 0 ! -type l ! -writable) ]]; } 2>/dev/null ||
         die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." \
             "Look at its owner, rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
