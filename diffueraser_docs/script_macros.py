@@ -107,7 +107,7 @@ class ScriptMacros(Macros):
     def refusal_rows(self) -> str:
         """Id, pattern and both fixes of Slurm's refusals."""
         return "\n".join(
-            wrapped(f"    {each.id} {shell_quote(each.pattern)}", map(shell_quote, (each.setup, each.training)))
+            wrapped(f"    {each.id}", map(shell_quote, (each.pattern, each.setup, each.training)))
             for each in self.facts.causes.refusals
         )
 

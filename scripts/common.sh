@@ -75,7 +75,7 @@ CAUSES=(
     disk-quota 'Disk quota exceeded|Errno 122|quota exceeded'
     'Your quota of bytes or files is used up: free some, and submit again.'
     disk-full
-    'No space left on device|Errno 28|Wrote only [0-9]+ of|curl: \(23\)|PytorchStreamWriter failed|file write failed'
+    'No space left|Errno 28|Wrote only [0-9]+ of|curl: \(23\)|StreamWriter failed|file write failed|unexpected pos'
     'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
     gpu-memory 'out of memory'\''?$|(CUDA|HIP) out of memory|OutOfMemoryError|ALLOC_FAILED'
@@ -103,7 +103,7 @@ ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |
 NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: tasks? [0-9,-]+: (Kill|Term)'
 NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|(closed|reset) by peer'
 NOISE+='|forcefully exiting|[*] STEP .* AT .* [*]|Timed out waiting for job step|^critical libmamba Could not'
-NOISE+='|No matching distribution|versions: none'
+NOISE+='|Child returned status|No matching distribution|versions: none'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next

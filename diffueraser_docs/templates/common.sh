@@ -71,7 +71,7 @@ ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |
 NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: tasks? [0-9,-]+: (Kill|Term)'
 NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|(closed|reset) by peer'
 NOISE+='|forcefully exiting|[*] STEP .* AT .* [*]|Timed out waiting for job step|^critical libmamba Could not'
-NOISE+='|No matching distribution|versions: none'
+NOISE+='|Child returned status|No matching distribution|versions: none'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next
