@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 
-# --- from the facts ---------------------------------------------------------------------------------------------
+# --- from the facts ---
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
 # shellcheck disable=SC2034 # read by the other scripts
@@ -21,7 +21,7 @@ SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRRO
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
-# --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. -----------------------------------
+# --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. ---
 
 log() { printf '%(%F %T)T  %s\n' -1 "$(printable "$*")"; }
 note() { log "NOTE  $*" >&2; }
@@ -160,7 +160,7 @@ clean_environment() { # what the user's shell and modules export does not reach 
     umask "$(printf '%03o' "$((8#$(umask) | 8#022))")"
 }
 
-# --- config.env: read, never sourced; the environment comes first, then config.env, then the default ------------
+# --- config.env: read, never sourced; the environment comes first, then config.env, then the default ---
 
 load_config() {
     read_values
@@ -292,7 +292,7 @@ open_log() { # open_log NAME: in a job, the output goes to logs/
     exec >>"$log" 2>&1
 }
 
-# --- steps, locks and jobs --------------------------------------------------------------------------------------
+# --- steps, locks and jobs ---
 
 mark_done() { # mark_done STEP TEXT: by rename, never half
     printf '%s\n' "$2" >"$STATE/$1.tmp-$$"
@@ -361,7 +361,7 @@ stage1_identity() { # the checksums of its files alone, whatever else the record
     sed -n '/^  "sha256"/,$p' "$PROJECT_ROOT/converted_weights/finetuned-stage1/weights.json" | sha256sum | cut -c1-64
 }
 
-# --- types of values, and the default of each variable (non-prompt|prompt where they differ) --------------------
+# --- types of values, and the default of each variable (non-prompt|prompt where they differ) ---
 
 declare -A PATTERN=() DESCRIPTION=() DEFAULT=() LINE=() FROM_FILE=() ORIGIN=() INVALID=()
 PROBLEMS=() FLAGS=() REPORTED='' FAILED_AT=''
