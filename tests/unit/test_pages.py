@@ -84,6 +84,7 @@ def published(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.slow  # needs curl
 @pytest.mark.parametrize("readme", READMES.values())
 def test_start_block_takes_the_scripts_from_the_site(tmp_path: Path, published: str, readme: str) -> None:
     project = facts().project.model_copy(update={"site_url": published, "repository_url": "https://example.org/you/finetune"})
