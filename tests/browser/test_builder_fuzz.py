@@ -9,8 +9,8 @@ from tests.fuzz import SEED, chunks, rng
 from tests.fuzz.builders import Reading, fill, readings, typed
 from tests.fuzz.configs import config
 
-PLACE = {"project-home", "scripts-folder"}
-"""Of this machine's disk, which a page does not know."""
+PLACE = {"project-home", "scripts-folder", "stage1-missing", "checkpoint-incomplete"}
+"""Of the disk: folders, weights and checkpoints, which a page does not know."""
 REPAIRED = {"config-crlf", "config-space", "config-encoding"}
 """A file that was read is written anew."""
 TOKEN = {"token-missing", "token-invalid"}
