@@ -3,12 +3,15 @@
 import argparse
 import os
 import sys
+import traceback
+from pathlib import Path
 
-from jinja2 import TemplateSyntaxError, UndefinedError
+from jinja2 import TemplateError, TemplateSyntaxError
 from rich.console import Console
 
 from .check import check_all
 from .facts import FactError, facts
+from .macros import TEMPLATES
 from .render import EditedError, render_all, write
 from .verify_hub import record, results_table, verify_hub
 
@@ -66,8 +69,10 @@ def main(argv: list[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except TemplateSyntaxError as error:
         print(f"templates/{error.name}:{error.lineno}: {error.message}", file=sys.stderr)
-    except UndefinedError as error:
-        print(f"templates: {error.message}", file=sys.stderr)
+    except TemplateError as error:
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if TEMPLATES in Path(frame.filename).parents]
+        place = f"/{Path(lines[-1].filename).relative_to(TEMPLATES)}:{lines[-1].lineno}" if lines else ""
+        print(f"templates{place}: {error.message}", file=sys.stderr)
     except (FactError, EditedError, OSError) as error:
         print(error, file=sys.stderr)
     return 2

@@ -1,6 +1,7 @@
 """Checks that nothing false is committed: generated files, paths, embedded scripts, messages, pages and their languages."""
 
 import re
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -123,7 +124,9 @@ def check_pages(root: Path) -> list[Problem]:
             try:
                 text = expand(text_of(page), language)
             except (TemplateError, LookupError, AttributeError, TypeError) as error:
-                problems.append(Problem(path, getattr(error, "lineno", None) or 1, f"does not expand: {error}"))
+                lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+                line = getattr(error, "lineno", None) or next(iter(lines), None) or 1
+                problems.append(Problem(path, line, f"does not expand: {error}"))
                 continue
             if match := HOME_PATH.search(text):
                 problems.append(Problem(path, 1, f"{match[0]} is hard-coded in the page or its macros: write $PROJECT_HOME"))
@@ -149,6 +152,34 @@ def check_navigation(root: Path) -> list[Problem]:
 
 def _line_of(text: str, words: str) -> int:
     return text[: max(text.find(words), 0)].count("\n") + 1
+
+
+def check_used(templates: Path, data: Facts) -> list[Problem]:
+    """Every variable of configuration.yaml stands in a script that does something with it."""
+    text = "\n".join(text_of(templates / name) for name in SCRIPTS if name != "config.env")
+    source = text_of(FACTS / "configuration.yaml")
+    return [
+        Problem(
+            "diffueraser_docs/facts/configuration.yaml",
+            _line_of(source, f"- name: {variable.name}\n"),
+            f"{variable.name} is read by no script: use it in a template, or remove the entry",
+        )
+        for variable in data.configuration.variables
+        if not re.search(re.sub(r"^(\\b)STAGE[12]", "", rf"\b{variable.name}\b"), text)  # STAGE$1_NAME reads those of both
+    ]
+
+
+def check_tree(data: Facts) -> list[Problem]:
+    """Every repository has its line in the directory tree."""
+    shown = {entry.path for entry in data.project.tree_entries()}
+    folders = (f"{data.project.downloads}/{repository.name}/" for repository in data.hub.repositories)
+    line = _line_of(text_of(FACTS / "project.yaml"), "\ntree:") + 1
+    reason = "is not in the tree: add '- {{path: {}}}'"
+    return [
+        Problem("diffueraser_docs/facts/project.yaml", line, f"{folder} {reason.format(folder)}")
+        for folder in folders
+        if folder not in shown
+    ]
 
 
 def check_languages(templates: Path) -> list[Problem]:
@@ -195,6 +226,8 @@ def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TE
         *check_variables(root, data),
         *check_pages(root),
         *check_navigation(root),
+        *check_tree(data),
+        *check_used(templates, data),
         *check_languages(templates),
         *check_messages(root, data),
     ]

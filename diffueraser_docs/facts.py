@@ -3,9 +3,10 @@
 Facts are YAML files in ``facts/``; what each may hold is in ``schema/``. A wrong one is reported as *file: key: reason*.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 from pydantic import ValidationError, model_validator
@@ -60,6 +61,17 @@ class Facts(Model):
                     self.configuration.check_default(f"training.yaml: {parameter.flag}", parameter.kind, default)
         return self
 
+    @model_validator(mode="after")
+    def _check_guide(self) -> Self:
+        kinds = {variable.name: variable.kind for variable in self.configuration.variables}
+        kinds |= {parameter.name(stage): parameter.kind for parameter in self.training.parameters for stage in STAGES}
+        lines = [(recipe.name, name, value) for recipe in self.guide.recipes for name, value in recipe.values().items()]
+        for where, name, value in [*lines, *(("cluster", name, "") for need in self.guide.cluster for name in need.set)]:
+            if name not in kinds:
+                raise ValueError(f"guide.yaml: {where}: {name} is no variable of config.env")
+            self.configuration.check_default(f"guide.yaml: {where}", kinds[name], value, name)
+        return self
+
     def variable_names(self) -> list[str]:
         """Every variable of config.env, training parameters of both stages included."""
         names = [variable.name for variable in self.configuration.variables]
@@ -85,6 +97,10 @@ def load_facts(folder: Path = FACTS) -> Facts:
             contents[name] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # both are safe loaders
         except FileNotFoundError:
             problems.append(f"{path.name}: the file is missing")
+        except yaml.MarkedYAMLError as error:
+            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+            reason = f"{error.context or 'this is no YAML'}: {error.problem}"
+            problems.append(f"{path.name}: {line}{reason}: a text with ': ' or ' #' needs quotes, and a list its indentation")
         except yaml.YAMLError as error:
             problems.append(f"{path.name}: {' '.join(str(error).splitlines())}")
     try:
@@ -93,11 +109,27 @@ def load_facts(folder: Path = FACTS) -> Facts:
         for problem in error.errors():
             file, *keys = problem["loc"] or [""]
             reason = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
+                reason += f": write '{str(problem['input']).lower()}', with the quotes"
             if not file:  # of several files: it names them
                 problems.append(reason)
             elif file in contents:
-                problems.append(f"{file}.yaml: {'.'.join(map(str, keys)) or 'file'}: {reason}")
-        raise FactError("\n".join(problems)) from None
+                place = _place(contents[str(file)], keys)
+                problems.append(f"{file}.yaml: {place}: {reason}" if place else f"{file}.yaml: {reason}")
+        firsts = {line.rsplit(": Input should be", 1)[0]: line for line in reversed(problems)}  # of one value, its first
+        raise FactError("\n".join(reversed(firsts.values()))) from None
+
+
+def _place(content: Any, keys: Sequence[int | str]) -> str:
+    """The keys on the way to a value; an entry of a list by its name where it has one."""
+    words = []
+    for key in keys:
+        if not isinstance(content, dict | list):
+            break  # what follows is a name that pydantic gives to an alternative
+        content = (dict(enumerate(content)) if isinstance(content, list) else content).get(key)
+        entry = content if isinstance(key, int) and isinstance(content, dict) else {}
+        words.append(str(next((entry[name] for name in ("name", "flag", "id") if name in entry), key)))
+    return ".".join(words)
 
 
 @cache

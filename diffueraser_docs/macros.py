@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from .estimates import training_hours
 from .facts import Facts
@@ -72,16 +72,23 @@ class PageMacros(Macros):
         said = str(getattr(text, self.language))
         measured = self.facts.measured
         names = {"setting": measured.setting, "saving": measured.saving, "measured": measured, **values}
-        return page_templates().from_string(said).render(names) if "{{" in said else said
+        try:
+            return page_templates().from_string(said).render(names) if "{{" in said else said
+        except (TemplateError, LookupError) as error:
+            raise TemplateError(f"{error} in the text {said[:60]!r} of the facts") from None
 
     def _cell(self, text: Text | None, /, **values: Any) -> str:
         return table_cell(self._say(text, **values))
 
     def _word(self, name: str) -> str:
+        if name not in self.facts.words.words:
+            raise TemplateError(f"words.yaml: words: {name} is missing")
         return self._say(self.facts.words.words[name])
 
     def _head(self, name: str) -> str:
         """The first two lines of a table: its headings, and what is below them."""
+        if name not in self.facts.words.headings:
+            raise TemplateError(f"words.yaml: headings: {name} is missing")
         return markdown_table([self._say(heading) for heading in self.facts.words.headings[name]], [])
 
     def number(self, count: int) -> str:

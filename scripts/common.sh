@@ -79,7 +79,7 @@ CAUSES=(
     'Free some space (or quota), and submit again.'
     file-name 'File name too long|Errno 36' 'Set PROJECT_HOME to a disk that takes such names.'
     gpu-memory 'out of memory'\''?$|(CUDA|HIP) out of memory|OutOfMemoryError|ALLOC_FAILED'
-    'See "Out of memory" in the training guide.'
+    'See gpu-memory in the README or the site.'
     nccl-network
     'no socket interface|socketStartConnect|Connect to .* failed|[Cc]onnect(ion)? (to|from) [0-9.]+<[0-9]+>'
     'Export NCCL_SOCKET_IFNAME (the network between the nodes) before the command.'

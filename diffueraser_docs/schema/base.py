@@ -49,12 +49,12 @@ class Group(Model):
 
 def check_groups(groups: Iterable[Group], entries: Iterable[tuple[str, str]]) -> None:
     """Raise ValueError when an entry, given as its name and its group, stands twice or in an unknown group."""
-    known = {group.name for group in groups}
+    known = [group.name for group in groups]
     entries = list(entries)
     check_once(name for name, _ in entries)
     for name, group in entries:
         if group not in known:
-            raise ValueError(f"{name}: unknown group {group!r}")
+            raise ValueError(f"{name}: unknown group {group!r}: take one of {', '.join(known)}")
 
 
 def check_once(names: Iterable[str]) -> None:

@@ -54,12 +54,12 @@ class Configuration(Model):
         """The variable of a name."""
         return {variable.name: variable for variable in self.variables}[name]
 
-    def check_default(self, name: str, kind: str, default: str) -> None:
-        """Raise ValueError when a default is not of its own kind."""
+    def check_default(self, name: str, kind: str, default: str, what: str = "default") -> None:
+        """Raise ValueError when a default, or what else is said to be one, is not of its own kind."""
         if kind not in self.kinds:
-            raise ValueError(f"{name}: unknown kind {kind!r}")
+            raise ValueError(f"{name}: unknown kind {kind!r}: take one of the `kinds` of configuration.yaml, or add it there")
         if default and not re.fullmatch(self.kinds[kind].pattern, default):
-            raise ValueError(f"{name}: default {default!r} is not of kind {kind!r}: must be {self.kinds[kind].words.en}")
+            raise ValueError(f"{name}: {what} {default!r} is not of kind {kind!r}: must be {self.kinds[kind].words.en}")
 
     def name_patches(self, names: list[str]) -> None:
         """Put the names of the patches in place of `{patches}` in patterns and words."""

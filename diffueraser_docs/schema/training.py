@@ -89,7 +89,7 @@ class Training(Model):
         for parameter in self.parameters:
             for effect in (parameter.memory, parameter.speed):
                 if effect not in self.effects:
-                    raise ValueError(f"{parameter.flag}: unknown effect {effect!r}")
+                    raise ValueError(f"{parameter.flag}: unknown effect {effect!r}: take one of {', '.join(self.effects)}")
         return self
 
     def parameter(self, flag: str) -> Parameter:

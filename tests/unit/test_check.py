@@ -16,6 +16,8 @@ from diffueraser_docs.check import (
     check_navigation,
     check_pages,
     check_paths,
+    check_tree,
+    check_used,
     check_variables,
 )
 from diffueraser_docs.facts import facts
@@ -96,7 +98,7 @@ def test_each_error_is_found_with_file_and_line(copy: Path, name: str, spoil: Ca
     assert found, f"not found; what was: {[str(p) for p in problems]}"
     if "embedded byte for byte" in reason:  # the block's first line, above the edit
         assert 1 < found[0].line <= first
-    elif not reason.startswith("does not expand: '"):  # jinja names no line for a name that is unknown
+    else:
         # bash names the line at whose end it gave up, shfmt the beginning of its hunk
         assert abs(found[0].line - first) <= 4, str(found[0])
 
@@ -115,6 +117,30 @@ def test_a_page_in_one_language_only_is_a_problem(copy: Path, language: str) -> 
     assert [(p.path, p.reason) for p in check_pages(copy)] == [
         (f"docs/{other}/new-page.md", f"the page is missing: docs/{language}/new-page.md has no counterpart")
     ]
+
+
+def test_a_repository_without_its_line_in_the_tree_is_a_problem() -> None:
+    data = facts()
+    new = data.hub.repositories[0].model_copy(update={"name": "More-data", "role": "extra"})
+    hub = data.hub.model_copy(update={"repositories": [*data.hub.repositories, new]})
+    (problem,) = check_tree(data.model_copy(update={"hub": hub}))
+    folder = "DiffuEraser_downloads/More-data/"
+    assert (problem.path, problem.reason) == (
+        "diffueraser_docs/facts/project.yaml",
+        f"{folder} is not in the tree: add '- {{path: {folder}}}'",
+    )
+    assert check_tree(data) == []
+
+
+@pytest.mark.parametrize("name", ["NICE_LEVEL", "STAGE1_NICE_LEVEL"])
+def test_a_variable_that_no_script_reads_is_a_problem(name: str) -> None:
+    data = facts()
+    new = data.configuration.variable("STALL_MINUTES").model_copy(update={"name": name})
+    configuration = data.configuration.model_copy(update={"variables": [*data.configuration.variables, new]})
+    (problem,) = check_used(TEMPLATES, data.model_copy(update={"configuration": configuration}))
+    assert problem.path == "diffueraser_docs/facts/configuration.yaml"
+    assert problem.reason == f"{name} is read by no script: use it in a template, or remove the entry"
+    assert check_used(TEMPLATES, data) == []
 
 
 def test_check_navigation(copy: Path) -> None:

@@ -90,6 +90,37 @@ def test_a_wrong_fact_is_one_line_and_status_2(checkout: Path) -> None:
         )
 
 
+WRONG = [
+    (
+        "templates/README.en.md",
+        "{{ messages_table() }}",
+        "{{ message_table() }}",
+        r"templates/README.en.md:\d+: 'message_table' is",
+    ),
+    ("templates/common.sh", "die() {", "<{ nothing }>die() {", r"templates/common.sh:\d+: 'nothing' is undefined"),
+    ("facts/words.yaml", "  expected:", "  expectde:", r"templates/parts.md:\d+: words.yaml: words: expected is missing"),
+    ("facts/words.yaml", "  repositories:", "  repositorys:", r"templates/parts.md:\d+: words.yaml: headings: repositories is"),
+    (
+        "facts/training.yaml",
+        "setting('stage1', 6)",
+        "setting('stage1', 7)",
+        r"templates/parts.md:\d+: measured.yaml: no setting of",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "reason"), WRONG, ids=[wrong for _, _, wrong, _ in WRONG])
+def test_what_does_not_render_is_one_line_with_its_place(checkout: Path, name: str, right: str, wrong: str, reason: str) -> None:
+    path = checkout / "diffueraser_docs" / name
+    text = path.read_text()
+    assert right in text, f"the case is out of date: {right!r} is not in {name}"
+    path.write_text(text.replace(right, wrong, 1))
+    result = command(checkout, "render")
+    assert result.returncode == 2
+    assert re.match(reason, result.stderr), result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_an_unreachable_hub_is_said_per_repository(checkout: Path) -> None:
     result = command(checkout, "verify-hub", HF_ENDPOINT="http://127.0.0.1:9", HF_TOKEN="hf_testtoken123")
     assert result.returncode == 4, result.stderr

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from huggingface_hub.hf_api import RepoFile
+from jinja2 import TemplateError
 from pydantic import BaseModel
 
 from diffueraser_docs.check import check_messages
@@ -34,26 +35,29 @@ WRONG: list[tuple[str, str | re.Pattern[str], str, str]] = [
     ("configuration.yaml", "pattern: 'yes|no'", "pattern: 'yes|(no'", "kinds.yesno.pattern:"),
     ("configuration.yaml", "- name: QOS", "- name: ACCOUNT", "ACCOUNT stands twice"),
     ("training.yaml", NFRAMES, r"\g<1>'33'", "nframes: default '33' is not of kind 'frames32'"),
-    ("training.yaml", "flag: nframes", "flag: NFrames", "parameters.3.flag: String should match"),
+    ("training.yaml", "flag: nframes", "flag: NFrames", "parameters.NFrames.flag: String should match"),
     ("training.yaml", "group: memory\n", "group: memmory\n", "unknown group 'memmory'"),
     ("training.yaml", "flag: seed", "flag: nframes", "nframes stands twice"),
     ("training.yaml", "flag: output_dir", "flag: logging_dir", "logging_dir stands twice"),
-    ("hub.yaml", "role: dpo", "role: dop", "repositories.3.role: Input should be"),
+    ("hub.yaml", "role: dpo", "role: dop", "repositories.DPO-dataset.role: Input should be"),
     ("hub.yaml", "role: dpo", "role: extra", "repositories: 0 play the role 'dpo', exactly one must"),
     (
         "hub.yaml",
         "size_bytes: 84000000000",
         "size_bytes: much",
-        "repositories.3.size_bytes: Input should be a valid integer",
+        "repositories.DPO-dataset.size_bytes: Input should be a valid integer",
     ),
     ("hub.yaml", "members: [dataset/DAVIS]", "members: []", "members: List should have at least 1 item"),
     ("environment.yaml", "imports: [", "inports: [", "inports: Extra inputs are not permitted"),
     ("project.yaml", "environment_gb: 8", "environment_gb: -1", "environment_gb: Input should be greater than 0"),
     ("project.yaml", "zh: 一条命令", "fr: une commande", "note.zh: Field required"),
-    ("project.yaml", "downloads:", "downloads: [", "project.yaml: while parsing"),
+    ("project.yaml", "downloads:", "downloads: [", "while parsing a flow sequence: did not find expected"),
     ("training.yaml", "memory: square", "memory: cube", "resolution: unknown effect 'cube'"),
     ("measured.yaml", "stage: stage2, nframes: 16", "stage: stage3, nframes: 16", "settings.12.stage: Input should be"),
-    ("guide.yaml", "lines: [NUM_GPUS=8]", "lines: [NUM_GPUS = 8]", "recipes.0.lines.0: String should match"),
+    ("guide.yaml", "lines: [NUM_GPUS=8]", "lines: [NUM_GPUS = 8]", "recipes.eight-80.lines.0: String should match"),
+    ("guide.yaml", "lines: [NUM_GPUS=8]", "lines: [NUM_GPU=8]", "guide.yaml: eight-80: NUM_GPU is no variable of config.env"),
+    ("guide.yaml", "lines: [NUM_GPUS=8]", "lines: [NUM_GPUS=many]", "eight-80: NUM_GPUS 'many' is not of kind"),
+    ("guide.yaml", "set: [CPU_PARTITION", "set: [CPU_PARTITON", "cluster: CPU_PARTITON is no variable of config.env"),
     ("messages.yaml", "group: cluster", "group: clusters", "unknown group 'clusters'"),
     ("patches.yaml", "name: trackers", "name: no-waste", "no-waste stands twice"),
     ("words.yaml", "zh: 设置", "zh: ''", "words.setting.zh: String should have at least 1 character"),
@@ -74,6 +78,24 @@ def test_a_wrong_fact_gives_file_key_and_reason(
         load_facts(folder)
     assert reason in str(error.value)
     assert str(error.value).startswith(name)
+
+
+def test_a_number_without_quotes_is_one_line_with_its_fix(tmp_path: Path) -> None:
+    folder = shutil.copytree(FACTS, tmp_path / "facts")
+    path = folder / "training.yaml"
+    path.write_text(NFRAMES.sub(r"\g<1>24", path.read_text(), count=1))
+    with pytest.raises(FactError) as error:
+        load_facts(folder)
+    reason = "Input should be a valid string: write '24', with the quotes"
+    assert str(error.value) == f"training.yaml: parameters.nframes.stage2: {reason}"
+
+
+def test_a_text_that_names_no_figure_is_named() -> None:
+    data = load_facts()
+    text = Text(en="{{ houres }} hours", zh="{{ houres }} 小时")
+    recipe = data.guide.recipes[0].model_copy(update={"text": text})
+    with pytest.raises(TemplateError, match=r"'houres' is undefined in the text '\{\{ houres \}\} hours' of the facts"):
+        SiteMacros(data, "en", {}).recipe(recipe)
 
 
 def test_every_wrong_file_is_said_at_once(tmp_path: Path) -> None:
