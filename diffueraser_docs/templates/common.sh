@@ -24,9 +24,7 @@ note() { log "NOTE  $*" >&2; }
 printable() { # printable TEXT: one line, no control characters, no secrets
     local text=${1//[[:cntrl:]]/ } secret
     while [[ $text =~ hf_[A-Za-z0-9]{6,} ]]; do text=${text//"${BASH_REMATCH[0]}"/hf_***}; done
-    for secret in "${HF_TOKEN:-}" "${WANDB_API_KEY:-}"; do
-        ((${#secret} < 8)) || text=${text//"$secret"/***}
-    done
+    for secret in "${HF_TOKEN:-}" "${WANDB_API_KEY:-}"; do ((${#secret} < 8)) || text=${text//"$secret"/***}; done
     while [[ $text =~ //[^[:space:]]*@ ]]; do text=${text//"${BASH_REMATCH[0]}"/"//***:"}; done # user:password@host
     printf '%s' "$text"
 }
@@ -34,14 +32,14 @@ printable() { # printable TEXT: one line, no control characters, no secrets
 problem() { PROBLEMS+=("ERROR[$1] $2 Fix: $3"); } # problem ID WHAT FIX: reported together with all others
 
 value_problem() { # value_problem ID NAME WHY [FIX]
-    local where="config.env line ${ORIGIN[$2]}" shown="$2=${!2}"
+    local where="config.env line ${ORIGIN[$2]}" shown="$2=${!2}" fix="Correct $2 in config.env."
     [[ ! $2 =~ TOKEN|KEY ]] || shown=$2
     INVALID[$2]=yes
     case ${ORIGIN[$2]} in
-        environment) where="From the environment (to forget it: unset $2)" ;;
+        environment) where="From the environment (to forget it: unset $2)" fix="Correct $2." ;;
         default) where='By default' ;;
     esac
-    problem "$1" "$where: $shown: $3." "${4:-Correct $2 in config.env.}"
+    problem "$1" "$where: $shown: $3." "${4:-$fix}"
 }
 
 report_problems() {
@@ -128,7 +126,7 @@ clean_environment() { # what the user's shell and modules export does not reach 
     umask "$(printf '%03o' "$((8#$(umask) | 8#022))")"
 }
 
-# --- config.env: read, never sourced; the environment comes first, then config.env, then the default ---
+# --- config.env: read, never sourced; the environment comes first, the default last ---
 
 load_config() {
     read_values
@@ -140,6 +138,7 @@ read_values() {
     local name
     read_config
     choose_value TRAIN_VERSION
+    for name in ${!STAGE1_@} ${!STAGE2_@}; do [[ -n ${PATTERN[$name]:-} ]] || unknown_name Environment "$name"; done
     for name in "${!PATTERN[@]}"; do choose_value "$name"; done
     PROJECT_HOME=${PROJECT_HOME:-$SCRIPTS}
     for name in "${!PATTERN[@]}"; do check_value "$name"; done
@@ -324,11 +323,11 @@ job_state() { # job_state ID: empty when Slurm does not know it any more, UNKNOW
     fi
 }
 
-stage1_identity() { # the checksums of its files alone, whatever else the record of its weights holds
+stage1_identity() { # the checksums of its files, whatever else weights.json holds
     sed -n '/^  "sha256"/,$p' "$PROJECT_ROOT/<{ project.converted }>/finetuned-stage1/weights.json" | sha256sum | cut -c1-64
 }
 
-# --- types of values, and the default of each variable (non-prompt|prompt where they differ) ---
+# --- type and default of each variable (non-prompt|prompt where they differ) ---
 
 declare -A PATTERN=() DESCRIPTION=() DEFAULT=() LINE=() FROM_FILE=() ORIGIN=() INVALID=()
 PROBLEMS=() FLAGS=() REPORTED='' FAILED_AT=''

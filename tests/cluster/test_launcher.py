@@ -1,6 +1,7 @@
 """setup_and_train.sbatch: every problem at once, on clusters of every shape, before anything is submitted."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -396,6 +397,7 @@ def test_launcher_trial(ready: Callable[..., Project]) -> None:
     project.edit(UPLOAD_REPO="collaborator/weights")
     assert train(project, STAGE="1") == "COMPLETED", log(project)
     root = project.root("non-prompt")
+    shutil.rmtree(root / "converted_weights")  # a trial needs nothing of a full run
     trial, mark = root / "trial", project.state("progress-non-prompt-stage1")
     before = (
         project.weights("non-prompt"),
