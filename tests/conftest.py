@@ -13,19 +13,18 @@ from tests import fault_matrix
 
 LOOK_AT_ONE_RUN = tuple(f"tests/cluster/test_{name}.py" for name in ("end_to_end", "paths", "readme_commands", "secrets"))
 """Files whose fixture `finished` takes minutes."""
+BY_TEST = tuple(
+    f"tests/cluster/test_{name}.py"
+    for name in ("setup_interruptions", "training_interruptions", "setup_faults", "training", "training_stops", "launcher")
+)
+"""Long files whose tests share nothing that takes time: they may run side by side."""
 LONG = (
-    "tests/cluster/test_training_interruptions.py",
-    "tests/cluster/test_setup_interruptions.py",
-    "tests/cluster/test_training.py",
     *LOOK_AT_ONE_RUN,
-    "tests/cluster/test_setup_faults.py",
     "tests/cluster/test_page_commands.py",
     "tests/cluster/test_first_edition.py",
-    "tests/cluster/test_first_edition.py",
-    "tests/cluster/test_training_stops.py",
-    "tests/browser/test_pages.py",
-    "tests/cluster/test_launcher.py",
+    *BY_TEST,
     "tests/cluster/test_random_kills.py",
+    "tests/browser/test_pages.py",
     "tests/unit/test_newcomer.py",
     "tests/browser/test_builder.py",
 )
@@ -86,15 +85,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # a run without xdist does not know it
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """With --dist=loadfile one worker runs a file as a whole, and the files that look at one end-to-end run together."""
+    """With --dist=loadfile one worker runs a file as a whole, but for two kinds of files."""
     return FilesTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives each worker whole files; those of LOOK_AT_ONE_RUN count as one."""
+    """Gives each worker whole files; those of LOOK_AT_ONE_RUN count as one, and each test of BY_TEST as a file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = file_of(nodeid)
+        if file in BY_TEST:
+            return nodeid.split("[", maxsplit=1)[0]
         return LOOK_AT_ONE_RUN[0] if file in LOOK_AT_ONE_RUN else file
 
 

@@ -13,7 +13,7 @@ from typing import Self
 import psutil
 
 from tests.cluster.processes import is_on_node, kill, parents, processes_of
-from tests.cluster.slurm_conf import NODES, PARTITIONS, Node, Partition, write_config, write_nvidia_smi
+from tests.cluster.slurm_conf import NODES, PARTITIONS, Node, Partition, write_config, write_stand_ins
 from tests.cluster.waiting import BUSY, free_ports, wait_for
 
 __all__ = ["ENDED", "NODES", "PARTITIONS", "Lab", "Node", "Partition", "free_ports", "wait_for"]
@@ -70,7 +70,7 @@ class Lab:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self.bin, self.folder / "state"):
             path.mkdir(exist_ok=True)
-        write_nvidia_smi(self.folder)
+        write_stand_ins(self.folder)
         write_config(self.folder, self.host, self.nodes, self.partitions, self.extra)
         self._start_munge()
         self._spawn("slurmctld", ["slurmctld", "-D"])

@@ -1,5 +1,6 @@
 """Looks for the token in every place where another user of a cluster, or a reader of a log, could see it."""
 
+import os
 import re
 import subprocess
 import threading
@@ -26,6 +27,7 @@ class SecretWatch:
     def __init__(self, root: Path, secret: str, interval: float = 1) -> None:
         self.root = root
         self.secret = secret.encode()
+        self.mine = f"SLURM_CONF={root}/".encode()
         self.interval = interval
         self.given_to_hf = False
         self.seen: set[str] = set()
@@ -49,8 +51,8 @@ class SecretWatch:
     def look(self) -> None:
         """Look once."""
         self.samples += 1
-        for process in Path("/proc").glob("[0-9]*"):
-            self._look_at(_read(process / "cmdline"), _read(process / "environ"))
+        for process in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - seven workers look once a second
+            self._look_at(f"/proc/{process}")
         for spool in (*self.root.glob("*/spool-*"), *self.root.glob("*/lab/spool-*")):
             for path in spool.glob("job*/*"):
                 if path.is_file() and self.secret in _read(path):
@@ -58,10 +60,12 @@ class SecretWatch:
         if self.seen:
             self.found.set()
 
-    def _look_at(self, line: bytes, environment: bytes) -> None:
+    def _look_at(self, process: str) -> None:
         """Look at one process."""
-        if f"SLURM_CONF={self.root}/".encode() not in environment:
+        if self.mine not in _read(f"{process}/environ"):
             return
+        # In this order: a script that has become another program since is still taken for a script.
+        line, environment = _read(f"{process}/cmdline"), _read(f"{process}/environ")
         text = line.replace(b"\0", b" ").replace(self.secret, b"<token>").decode(errors="replace")
         if self.secret in line:
             self.seen.add(f"command line: {text}")
@@ -71,9 +75,10 @@ class SecretWatch:
             self.seen.add(f"environment: {text}")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: str | Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read()
     except OSError:  # the process or the job has ended
         return b""
 

@@ -15,6 +15,10 @@ for gpu in "${{gpus[@]}}"; do
     if [[ $1 == --list-gpus ]]; then echo "GPU $gpu: stand-in"; else echo "$memory"; fi
 done
 """
+DF = """#!/usr/bin/env bash
+# Stand-in for a large disk: ten times the real one, because setup asks for the space of the real repositories.
+PATH=/usr/bin:/bin df "$@" | awk 'NR > 1 { for (i = 2; i < 5; i++) $i = sprintf("%.0f", $i * 10) } { print }'
+"""
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,10 @@ def _gpus(folder: Path, node: str, entry: str) -> str:
     return f"NodeName={node} Name=gpu{kind} File={folder}/gpu[0-{count - 1}]"
 
 
-def write_nvidia_smi(folder: Path) -> None:
-    """Put the stand-in for nvidia-smi into FOLDER/bin."""
+def write_stand_ins(folder: Path) -> None:
+    """Put the stand-ins for nvidia-smi and df into FOLDER/bin."""
     (folder / "gpu-memory-mib").write_text("81559\n")
-    smi = folder / "bin" / "nvidia-smi"
-    smi.write_text(NVIDIA_SMI.format(folder=folder))
-    smi.chmod(0o755)
+    for name, text in (("nvidia-smi", NVIDIA_SMI.format(folder=folder)), ("df", DF)):
+        path = folder / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)

@@ -18,7 +18,9 @@ def test_acquire_lock_never_two_inside(tmp_path: Path) -> None:
 
 
 def test_acquire_lock_names_the_owner(tmp_path: Path) -> None:
-    held = f'flock() {{ command flock --nonblock --conflict-exit-code 75 "${{!#}}"; }}; ({LOCK}; sleep 2) & sleep 0.5; {LOCK}'
+    held = f"""flock() {{ command flock --nonblock --conflict-exit-code 75 "${{!#}}"; }}
+    mkfifo end; ({LOCK}; echo >locked; read -r _ <end) &
+    until [[ -e locked ]]; do pause 0.01; done; {LOCK}"""
     result = run_bash(held, tmp_path, SLURM_JOB_ID="7", SLURM_CLUSTER_NAME="big")
     assert result.returncode == 1
     assert "ERROR[locked] setup is being done by job 7 of cluster big, process " in result.stderr

@@ -56,7 +56,7 @@ def test_the_thread_looks_by_itself(tmp_path: Path) -> None:
     script = tmp_path / "lab0" / "spool-c1" / "job1" / "slurm_script"
     script.parent.mkdir(parents=True)
     script.write_text(SECRET)
-    with SecretWatch(tmp_path, SECRET) as watch:
+    with SecretWatch(tmp_path, SECRET, interval=0.01) as watch:
         found = watch.found.wait(20)
     assert found
     assert watch.seen
