@@ -16,8 +16,8 @@ for gpu in "${{gpus[@]}}"; do
 done
 """
 DF = """#!/usr/bin/env bash
-# Stand-in for a large disk: ten times the real one, because setup asks for the space of the real repositories.
-PATH=/usr/bin:/bin df "$@" | awk 'NR > 1 { for (i = 2; i < 5; i++) $i = sprintf("%.0f", $i * 10) } { print }'
+# Stand-in for a large disk: a hundred times the real one, because the scripts ask for the space of the real repositories.
+PATH=/usr/bin:/bin df "$@" | awk 'NR > 1 { for (i = 2; i < 5; i++) $i = sprintf("%.0f", $i * 100) } { print }'
 """
 
 

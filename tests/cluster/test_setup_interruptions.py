@@ -222,7 +222,7 @@ def test_full_disk_while_the_environment_is_built(unprepared: Project, small_dis
 def test_little_space_is_known_beforehand(new_project: Callable[[], Project], small_disk: Disks) -> None:
     project = new_project()
     here = project.folder / "small"
-    small_disk(here, "900m")
+    small_disk(here, "250m")
     line = on_login_node(project, PROJECT_HOME=str(here)).refused("disk-space")
     assert "DPO_DATASET=no" in line
     assert "KEEP_DOWNLOADS=no" in line
