@@ -155,30 +155,13 @@ def _line_of(text: str, words: str) -> int:
 
 
 def check_used(templates: Path, data: Facts) -> list[Problem]:
-    """Every variable of configuration.yaml stands in a script that does something with it."""
+    """Every variable of configuration.yaml stands in a script; STAGE$1_NAME reads those of both stages."""
     text = "\n".join(text_of(templates / name) for name in SCRIPTS if name != "config.env")
-    source = text_of(FACTS / "configuration.yaml")
+    path, source = "diffueraser_docs/facts/configuration.yaml", text_of(FACTS / "configuration.yaml")
     return [
-        Problem(
-            "diffueraser_docs/facts/configuration.yaml",
-            _line_of(source, f"- name: {variable.name}\n"),
-            f"{variable.name} is read by no script: use it in a template, or remove the entry",
-        )
-        for variable in data.configuration.variables
-        if not re.search(re.sub(r"^(\\b)STAGE[12]", "", rf"\b{variable.name}\b"), text)  # STAGE$1_NAME reads those of both
-    ]
-
-
-def check_tree(data: Facts) -> list[Problem]:
-    """Every repository has its line in the directory tree."""
-    shown = {entry.path for entry in data.project.tree_entries()}
-    folders = (f"{data.project.downloads}/{repository.name}/" for repository in data.hub.repositories)
-    line = _line_of(text_of(FACTS / "project.yaml"), "\ntree:") + 1
-    reason = "is not in the tree: add '- {{path: {}}}'"
-    return [
-        Problem("diffueraser_docs/facts/project.yaml", line, f"{folder} {reason.format(folder)}")
-        for folder in folders
-        if folder not in shown
+        Problem(path, _line_of(source, f"- name: {name}\n"), f"{name} is read by no script: use it, or remove the entry")
+        for name in (variable.name for variable in data.configuration.variables)
+        if not re.search(rf"{re.sub('^STAGE[12]', '', name)}\b", text)
     ]
 
 
@@ -226,7 +209,6 @@ def check_all(root: Path = ROOT, data: Facts | None = None, templates: Path = TE
         *check_variables(root, data),
         *check_pages(root),
         *check_navigation(root),
-        *check_tree(data),
         *check_used(templates, data),
         *check_languages(templates),
         *check_messages(root, data),

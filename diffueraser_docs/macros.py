@@ -144,6 +144,8 @@ class PageMacros(Macros):
     def directory_tree(self) -> str:
         """Everything below PROJECT_HOME, as a code block."""
         notes = {entry.path: self._say(entry.note) for entry in self.project.tree_entries()}
+        for repository in self.hub.repositories:
+            notes.setdefault(f"{self.project.downloads}/{repository.name}/", "")
         return "\n".join(["```text", "$PROJECT_HOME/", *_tree_lines(notes), "```"])
 
 

@@ -16,7 +16,6 @@ from diffueraser_docs.check import (
     check_navigation,
     check_pages,
     check_paths,
-    check_tree,
     check_used,
     check_variables,
 )
@@ -119,19 +118,6 @@ def test_a_page_in_one_language_only_is_a_problem(copy: Path, language: str) -> 
     ]
 
 
-def test_a_repository_without_its_line_in_the_tree_is_a_problem() -> None:
-    data = facts()
-    new = data.hub.repositories[0].model_copy(update={"name": "More-data", "role": "extra"})
-    hub = data.hub.model_copy(update={"repositories": [*data.hub.repositories, new]})
-    (problem,) = check_tree(data.model_copy(update={"hub": hub}))
-    folder = "DiffuEraser_downloads/More-data/"
-    assert (problem.path, problem.reason) == (
-        "diffueraser_docs/facts/project.yaml",
-        f"{folder} is not in the tree: add '- {{path: {folder}}}'",
-    )
-    assert check_tree(data) == []
-
-
 @pytest.mark.parametrize("name", ["NICE_LEVEL", "STAGE1_NICE_LEVEL"])
 def test_a_variable_that_no_script_reads_is_a_problem(name: str) -> None:
     data = facts()
@@ -139,7 +125,7 @@ def test_a_variable_that_no_script_reads_is_a_problem(name: str) -> None:
     configuration = data.configuration.model_copy(update={"variables": [*data.configuration.variables, new]})
     (problem,) = check_used(TEMPLATES, data.model_copy(update={"configuration": configuration}))
     assert problem.path == "diffueraser_docs/facts/configuration.yaml"
-    assert problem.reason == f"{name} is read by no script: use it in a template, or remove the entry"
+    assert problem.reason == f"{name} is read by no script: use it, or remove the entry"
     assert check_used(TEMPLATES, data) == []
 
 

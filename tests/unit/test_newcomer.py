@@ -103,11 +103,11 @@ def test_a_page_is_two_texts_and_its_titles(checkout: Path) -> None:
 def test_a_repository_is_added_as_one_entry(checkout: Path) -> None:
     path = checkout / "diffueraser_docs" / "facts" / "hub.yaml"
     path.write_text(path.read_text(encoding="utf-8") + REPOSITORY, encoding="utf-8")
-    last = "- {path: DiffuEraser_downloads/DiffuEraser-finetune-weights/}\n"
-    edit(path.with_name("project.yaml"), last, f"{last}- {{path: DiffuEraser_downloads/DiffuEraser-more-data/}}\n")
     assert set(READMES.values()) <= make_docs(checkout)
     for readme in READMES.values():
-        assert "| 5 | `DiffuEraser-more-data` | `more.tar` | ~1.5 GB |" in (checkout / readme).read_text()
+        text = (checkout / readme).read_text()
+        assert "| 5 | `DiffuEraser-more-data` | `more.tar` | ~1.5 GB |" in text
+        assert "│   └── DiffuEraser-more-data/" in text
     assert "| nobody yet | not yet |" in (checkout / "README.md").read_text()
     fast_tests(checkout)
 
