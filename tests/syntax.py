@@ -102,7 +102,8 @@ def _note(script: Script, node: dict[str, Any]) -> None:
     elif kind == "ParamExp":
         script.expansions.append((line, node))
         name = node.get("Param", {}).get("Value", "")
-        script.read.setdefault(name, line)
+        if not node.get("Names"):  # ${!STAGE1_@} asks for names, and reads no variable
+            script.read.setdefault(name, line)
         if node.get("Exp", {}).get("Op") is not None or node.get("Names"):
             script.guarded.add(name)
     elif kind == "CallExpr":
