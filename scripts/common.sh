@@ -2,6 +2,8 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
+# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
+set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 
 # --- from the facts ---
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
@@ -17,6 +19,7 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
+COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -86,15 +89,15 @@ CAUSES=(
     host-memory
     'allocate memory|oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
     'Most often main memory is used up: raise MEM_PER_GPU (SETUP_MEM for setup), or lower the loader workers.'
-    certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verify|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
+    certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verif|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
-    network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?failed'
+    network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?(failed|error)'
     'Correct https_proxy, or unset it.'
-    gpu-driver 'driver on your system is too old|no kernel image'
+    gpu-driver 'driver on your system is too old|driver version is insuf|no kernel image'
     'Leave that node out: TRAIN_SBATCH_OPTIONS=--exclude=NODE.'
     hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
-    rate-limit 'error: 429|Too Many Requests|rate limit'
+    rate-limit '(error:|HTTP) 429|Too Many Requests|rate limit'
     'The Hub limits requests: submit again later, the download resumes.'
 )
 ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
@@ -107,7 +110,7 @@ telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that
     local text line next
     text=$(tail -c 60000 "$1" 2>/dev/null | tr '\r' '\n' | tr -d '\000' |
         sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
-    line=$(printf '%s' "$text" | grep -aE "${2:-$ERRORS}" | tail -n 1) || line=${text##*$'\n'}
+    line=$(grep -aE "${2:-$ERRORS}" <<<"$text" | tail -n 1) || line=${text##*$'\n'}
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
     if [[ $line == *: || $next == *'Caused by'* ]]; then line+=" ${next#"${next%%[! ]*}"}"; fi
@@ -181,9 +184,9 @@ read_values() {
 
 read_config() {
     local line number=0
-    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "Copy the five files into one folder."
+    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "$COPY"
     [[ -r config.env ]] || die config-owner "config.env belongs to $(stat -c %U config.env) and cannot be read." \
-        "Use a folder and a config.env of your own."
+        "$OWN"
     ! grep -qaP '\x00|^\xff\xfe' config.env || die config-encoding \
         "config.env is UTF-16 or has NULs: line $(grep -naP -m 1 '\x00' config.env | cut -d: -f1)." "Save as UTF-8."
     ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "sed -i 's/\\r\$//' config.env"
@@ -398,8 +401,7 @@ define '-(\[|\]|[A-Za-z0-9._:@+=/,%*&|!() -])*' 'options of sbatch such as --con
     TRAIN_SBATCH_OPTIONS=
 TIME='0*[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0+-0?[1-9][0-9]?(:[0-5][0-9]){0,2}'
 TIME+='|0*[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|0+:([1-5][0-9]|0[1-9]):[0-5][0-9]|none'
-define "$TIME" \
-    'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; not a plain number, which means minutes' \
+define "$TIME" 'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
 define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
 define 'https?://[A-Za-z0-9._~:/%+-]*[A-Za-z0-9._~%+-]/?' 'an http(s):// address without @' \
@@ -437,7 +439,5 @@ define 'tensorboard|wandb|all' '' --report_to=tensorboard
 
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR
-# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
-set -E +xf && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 SCRIPTS=$(pwd -P)
 clean_environment

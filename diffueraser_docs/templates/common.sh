@@ -1,6 +1,8 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
 # shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
+# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
+set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 
 # --- from the facts ---
 TOKEN_PAGE=<{ hub.token_page }> DEFAULT_ENDPOINT=<{ hub.endpoint }>
@@ -12,6 +14,7 @@ DATA=(
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
+COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -75,7 +78,7 @@ telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that
     local text line next
     text=$(tail -c 60000 "$1" 2>/dev/null | tr '\r' '\n' | tr -d '\000' |
         sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
-    line=$(printf '%s' "$text" | grep -aE "${2:-$ERRORS}" | tail -n 1) || line=${text##*$'\n'}
+    line=$(grep -aE "${2:-$ERRORS}" <<<"$text" | tail -n 1) || line=${text##*$'\n'}
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
     if [[ $line == *: || $next == *'Caused by'* ]]; then line+=" ${next#"${next%%[! ]*}"}"; fi
@@ -149,9 +152,9 @@ read_values() {
 
 read_config() {
     local line number=0
-    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "Copy the five files into one folder."
+    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "$COPY"
     [[ -r config.env ]] || die config-owner "config.env belongs to $(stat -c %U config.env) and cannot be read." \
-        "Use a folder and a config.env of your own."
+        "$OWN"
     ! grep -qaP '\x00|^\xff\xfe' config.env || die config-encoding \
         "config.env is UTF-16 or has NULs: line $(grep -naP -m 1 '\x00' config.env | cut -d: -f1)." "Save as UTF-8."
     ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "sed -i 's/\\r\$//' config.env"
@@ -350,7 +353,5 @@ define() { # define PATTERN DESCRIPTION NAME=DEFAULT…; --flag=DEFAULT stands f
 
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR
-# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
-set -E +xf && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 SCRIPTS=$(pwd -P)
 clean_environment
