@@ -1,6 +1,6 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the others read it
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 # The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
 set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasematch
@@ -8,7 +8,6 @@ set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasema
 # --- from the facts ---
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
-# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
     'unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
     'unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
@@ -87,13 +86,13 @@ CAUSES=(
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
     'A rank or the network stopped: read the log of every rank.'
     host-memory
-    'allocate memory|oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
+    'allocate mem|memory limit|MemoryErr|bad_alloc|oom.kill|Out Of Mem|out-of-mem|exitcode *: -9|SIGKILL|signal: Killed'
     'Most often main memory is used up: raise MEM_PER_GPU (SETUP_MEM for setup), or lower the loader workers.'
     certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verif|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
     network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?(failed|error)'
     'Correct https_proxy, or unset it.'
-    gpu-driver 'driver on your system is too old|driver version is insuf|no kernel image'
+    gpu-driver 'driver on your system is too old|version is insuf|no kernel image|Error 80[0-9]: |busy or unavail'
     'Leave that node out: TRAIN_SBATCH_OPTIONS=--exclude=NODE.'
     hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
@@ -278,12 +277,11 @@ make_folders() {
             "Look at its owner, rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
-    # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune_prompt
     export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
     ENVIRONMENT=$PROJECT_HOME/environments/diffueraser
-    [[ ! -O $SCRIPTS/config.env ]] || chmod 600 "$SCRIPTS/config.env" 2>/dev/null || true # it holds the token
+    [[ ! -O config.env ]] || chmod 600 config.env 2>/dev/null || true # it holds the token
 }
 
 open_log() { # open_log NAME: in a job, the output goes to logs/
