@@ -15,7 +15,7 @@ KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
-OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
+OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
 # --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. ---
@@ -189,7 +189,7 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
 }
 
 unknown_name() { # unknown_name WHERE NAME
-    local like length fix="The page Configuration lists all names."
+    local like size fix="The page Configuration lists all names."
     if [[ ${2^^} == SKIP_REPAIRS ]]; then
         fix="Its new name is SKIP_PATCHES."
     elif [[ ${2^^} =~ $OPTION_NAMES ]]; then
@@ -197,9 +197,10 @@ unknown_name() { # unknown_name WHERE NAME
     elif [[ ${2^^} =~ $ENVIRONMENT_NAMES ]]; then
         fix="It is a variable of the environment: export it before the command."
     else
-        for ((length = ${#2}; length > 3; length--)); do
-            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "${2:0:length}" | sort | head -n 3 | xargs) || continue
-            fix="Similar names: $like." length=0
+        for ((size = ${#2}; size > 3; size--)); do
+            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -ie "${2:0:size}" -e "${2: -size}" | sort |
+                head -n 3 | xargs) || continue
+            fix="Similar names: $like." size=0
         done
     fi
     problem config-unknown "$1: there is no variable $2." "$fix"
