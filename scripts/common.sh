@@ -346,7 +346,7 @@ acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last pr
     owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."
-    printf '%s\n' "$owner" >"$STATE/lock-$1"
+    echo "$owner" >"$STATE/lock-$1"
 }
 
 job_state() { # job_state ID: empty when Slurm does not know it any more, UNKNOWN when Slurm does not answer
