@@ -105,11 +105,11 @@ class ScriptMacros(Macros):
         return "\n".join(wrapped(f"    {each.id}", map(shell_quote, (each.pattern, each.fix))) for each in causes)
 
     def refusal_rows(self) -> str:
-        """Id, pattern and both fixes of Slurm's refusals."""
-        return "\n".join(
-            wrapped(f"    {each.id}", map(shell_quote, (each.pattern, each.setup, each.training)))
-            for each in self.facts.causes.refusals
-        )
+        """Id, pattern and both fixes of Slurm's refusals; an empty second fix stands for the same."""
+        rows = self.facts.causes.refusals
+        fixes = [(row.setup, row.training if row.training != row.setup else "") for row in rows]
+        words = [map(shell_quote, (row.pattern, *fix)) for row, fix in zip(rows, fixes, strict=True)]
+        return "\n".join(wrapped(f"    {row.id}", each) for row, each in zip(rows, words, strict=True))
 
     # --- config.env --------------------------------------------------------------------------------------------
 

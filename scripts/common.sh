@@ -1,12 +1,13 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the others read it
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
+# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
+set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 
 # --- from the facts ---
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
-# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
     'unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
     'unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
@@ -17,8 +18,9 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 # Of the variables that clean_environment removes, these stay.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
+COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
 # Names that belong elsewhere: options of sbatch, and variables of the environment.
-OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM|TIME)$'
+OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
 # --- messages: 2026-01-31 12:00:00  ERROR[id] What happened. Fix: what to do. ---
@@ -84,17 +86,17 @@ CAUSES=(
     nccl-timeout 'Watchdog caught collective|NCCL timeout'
     'A rank or the network stopped: read the log of every rank.'
     host-memory
-    'allocate memory|oom[_-]kill|OOM Killed|Out Of Memory|out-of-memory|exitcode *: -9|Signal 9 |SIGKILL|signal: Killed'
+    'allocate mem|memory limit|MemoryErr|bad_alloc|oom.kill|Out Of Mem|out-of-mem|exitcode *: -9|SIGKILL|signal: Killed'
     'Most often main memory is used up: raise MEM_PER_GPU (SETUP_MEM for setup), or lower the loader workers.'
-    certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verify|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
+    certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verif|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
-    network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?failed'
+    network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?(failed|error)'
     'Correct https_proxy, or unset it.'
-    gpu-driver 'driver on your system is too old|no kernel image'
+    gpu-driver 'driver on your system is too old|version is insuf|no kernel image|Error 80[0-9]: |busy or unavail'
     'Leave that node out: TRAIN_SBATCH_OPTIONS=--exclude=NODE.'
     hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
-    rate-limit 'error: 429|Too Many Requests|rate limit'
+    rate-limit '(error:|HTTP) 429|Too Many Requests|rate limit'
     'The Hub limits requests: submit again later, the download resumes.'
 )
 ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
@@ -107,7 +109,7 @@ telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that
     local text line next
     text=$(tail -c 60000 "$1" 2>/dev/null | tr '\r' '\n' | tr -d '\000' |
         sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
-    line=$(printf '%s' "$text" | grep -aE "${2:-$ERRORS}" | tail -n 1) || line=${text##*$'\n'}
+    line=$(grep -aE "${2:-$ERRORS}" <<<"$text" | tail -n 1) || line=${text##*$'\n'}
     next=${text#*"$line"} next=${next#$'\n'}
     next=${next%%$'\n'*}
     if [[ $line == *: || $next == *'Caused by'* ]]; then line+=" ${next#"${next%%[! ]*}"}"; fi
@@ -181,9 +183,9 @@ read_values() {
 
 read_config() {
     local line number=0
-    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "Copy the five files into one folder."
+    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "$COPY"
     [[ -r config.env ]] || die config-owner "config.env belongs to $(stat -c %U config.env) and cannot be read." \
-        "Use a folder and a config.env of your own."
+        "$OWN"
     ! grep -qaP '\x00|^\xff\xfe' config.env || die config-encoding \
         "config.env is UTF-16 or has NULs: line $(grep -naP -m 1 '\x00' config.env | cut -d: -f1)." "Save as UTF-8."
     ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "sed -i 's/\\r\$//' config.env"
@@ -219,7 +221,7 @@ read_assignment() { # read_assignment NUMBER LINE: NAME=value, "value" or 'value
 }
 
 unknown_name() { # unknown_name WHERE NAME
-    local like length fix="The page Configuration lists all names."
+    local like size fix="The page Configuration lists all names."
     if [[ ${2^^} == SKIP_REPAIRS ]]; then
         fix="Its new name is SKIP_PATCHES."
     elif [[ ${2^^} =~ $OPTION_NAMES ]]; then
@@ -227,9 +229,10 @@ unknown_name() { # unknown_name WHERE NAME
     elif [[ ${2^^} =~ $ENVIRONMENT_NAMES ]]; then
         fix="It is a variable of the environment: export it before the command."
     else
-        for ((length = ${#2}; length > 3; length--)); do
-            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -i "${2:0:length}" | sort | head -n 3 | xargs) || continue
-            fix="Similar names: $like." length=0
+        for ((size = ${#2}; size > 3; size--)); do
+            like=$(printf '%s\n' "${!PATTERN[@]}" | grep -ie "${2:0:size}" -e "${2: -size}" | sort |
+                head -n 3 | xargs) || continue
+            fix="Similar names: $like." size=0
         done
     fi
     problem config-unknown "$1: there is no variable $2." "$fix"
@@ -275,12 +278,11 @@ make_folders() {
             "Look at its owner, rights, disk and quota."
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
-    # shellcheck disable=SC2034 # read by the other scripts
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune_prompt
     export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
     ENVIRONMENT=$PROJECT_HOME/environments/diffueraser
-    [[ ! -O $SCRIPTS/config.env ]] || chmod 600 "$SCRIPTS/config.env" 2>/dev/null || true # it holds the token
+    [[ ! -O config.env ]] || chmod 600 config.env 2>/dev/null || true # it holds the token
 }
 
 open_log() { # open_log NAME: in a job, the output goes to logs/
@@ -344,7 +346,7 @@ acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last pr
     owner="${SLURM_JOB_ID:+job $SLURM_JOB_ID of cluster ${SLURM_CLUSTER_NAME:-?}, }process $$ on $(uname -n)"
     ((status != 75)) || die locked "$1 is being done by $(<"$STATE/lock-$1")." "$2"
     ((status == 0)) || note "Locks do not work on this disk (flock: $status): do not run this script twice at once."
-    printf '%s\n' "$owner" >"$STATE/lock-$1"
+    echo "$owner" >"$STATE/lock-$1"
 }
 
 job_state() { # job_state ID: empty when Slurm does not know it any more, UNKNOWN when Slurm does not answer
@@ -398,8 +400,7 @@ define '-(\[|\]|[A-Za-z0-9._:@+=/,%*&|!() -])*' 'options of sbatch such as --con
     TRAIN_SBATCH_OPTIONS=
 TIME='0*[1-9][0-9]{0,2}-[0-9]{1,2}(:[0-5][0-9]){0,2}|0+-0?[1-9][0-9]?(:[0-5][0-9]){0,2}'
 TIME+='|0*[1-9][0-9]{0,2}:[0-5][0-9]:[0-5][0-9]|0+:([1-5][0-9]|0[1-9]):[0-5][0-9]|none'
-define "$TIME" \
-    'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; not a plain number, which means minutes' \
+define "$TIME" 'a time with hours such as 24:00:00 or 2-12 (2 days 12 hours), or none; a plain number means minutes' \
     SETUP_TIME=24:00:00 TRAIN_TIME=24:00:00
 define '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' 'an e-mail address' MAIL_USER=
 define 'https?://[A-Za-z0-9._~:/%+-]*[A-Za-z0-9._~%+-]/?' 'an http(s):// address without @' \
@@ -437,7 +438,5 @@ define 'tensorboard|wandb|all' '' --report_to=tensorboard
 
 trap on_exit EXIT
 trap 'FAILED_AT="line $LINENO of ${BASH_SOURCE[0]##*/}"' ERR
-# The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
-set -E +xf && shopt -u failglob nullglob dotglob nocaseglob nocasematch
 SCRIPTS=$(pwd -P)
 clean_environment
