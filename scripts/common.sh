@@ -1,6 +1,6 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
-# shellcheck shell=bash disable=SC2034 # the others read it
+# shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 # The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
 set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasematch
@@ -8,6 +8,7 @@ set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasema
 # --- from the facts ---
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
+# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
     'unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
     'unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
@@ -15,11 +16,11 @@ DATA=(
 weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-adapter-v1-5-2'
     'link-stable-diffusion-v1-5 DiffuEraser-finetune-weights stable-diffusion-v1-5 . weights/stable-diffusion-v1-5'
 )
-# Of the variables that clean_environment removes, these stay.
+# What clean_environment leaves.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
-# Names that belong elsewhere: options of sbatch, and variables of the environment.
+# Names that belong elsewhere: of sbatch, of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
@@ -280,7 +281,7 @@ make_folders() {
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune_prompt
-    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
+    export PROJECT_HOME DATA_ROOT XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
     ENVIRONMENT=$PROJECT_HOME/environments/diffueraser
     [[ ! -O config.env ]] || chmod 600 config.env 2>/dev/null || true # it holds the token
 }

@@ -1,5 +1,5 @@
 # What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
-# shellcheck shell=bash disable=SC2034 # the others read it
+# shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 # The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
 set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasematch
@@ -7,14 +7,15 @@ set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasema
 # --- from the facts ---
 TOKEN_PAGE=<{ hub.token_page }> DEFAULT_ENDPOINT=<{ hub.endpoint }>
 # What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members.
+# shellcheck disable=SC2034 # read by the other scripts
 DATA=(
 <{ data_rows() }>
 )
-# Of the variables that clean_environment removes, these stay.
+# What clean_environment leaves.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
-# Names that belong elsewhere: options of sbatch, and variables of the environment.
+# Names that belong elsewhere: of sbatch, of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
 
@@ -248,7 +249,7 @@ make_folders() {
     LOGS=$PROJECT_HOME/<{ project.logs }> STATE=$PROJECT_HOME/<{ project.state }> CACHE=$PROJECT_HOME/.cache
     DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }>
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['prompt'] }>
-    export PROJECT_HOME XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
+    export PROJECT_HOME DATA_ROOT XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
     ENVIRONMENT=$PROJECT_HOME/<{ project.environments }>/<{ environment.name }>
     [[ ! -O config.env ]] || chmod 600 config.env 2>/dev/null || true # it holds the token
 }

@@ -14,8 +14,8 @@ from tests.cluster.lab import Lab
 
 HF = b"/environments/tools/hub/bin/hf"
 """The one program that reads the token from its environment."""
-SCRIPTS = re.compile(rb"^(\S*/)?(ba)?sh\0\S*(\.sbatch|/slurm_script)\0")
-"""A script of the project, or a copy of it that Slurm runs: a user may export the token to it."""
+SCRIPTS = re.compile(rb"^(\S*/)?((ba)?sh\0\S*(\.sbatch|/slurm_script)|sbatch\0--chdir\S*)\0")
+"""A script of the project, or a copy of it that Slurm runs, or a submission: a user may export the token to it."""
 
 
 class SecretWatch:
