@@ -19,10 +19,10 @@ PROGRAMS = re.compile(
     "awk|basename|bash|cat|chmod|cksum|cmp|cp|curl|cut|df|dirname|du|env|find|flock|grep|head|id|ln|ls|mkdir|mv|nvidia-smi|rm|sacct"
     "|sbatch|scancel|scontrol|sed|sha256sum|sinfo|sort|squeue|srun|stat|tail|tar|tee|timeout|tr|uname|wc|xargs"
 )
-# Set by bash, Slurm, a site or a user, not by the scripts; ${!PIP_@} asks for names that begin so.
+# Set by bash, Slurm, a site or a user, not by the scripts.
 GIVEN = re.compile(
     r"BASH\w*|SLURM\w*|PWD|OLDPWD|HOME|SECONDS|CUDA_VISIBLE_DEVICES|CONDA_EXE|SSL_CERT_FILE|LD_LIBRARY_PATH|HF_HUB_DOWNLOAD_TIMEOUT"
-    r"|(SETUP|TRAIN)_(OPTIONS|SCRIPT)|[A-Z]+_[A-Z]?|PYTHON|HUGGI|ACCEL|MAMBA|SQUEUE|SINFO|\W|\d+"
+    r"|https_proxy|HTTPS_PROXY|(SETUP|TRAIN)_(OPTIONS|SCRIPT)|\W|\d+"
 )
 # Functions and builtins that take a command as an argument, and its place; a function may be named by its beginning.
 CARRIERS = {"run_once": 3, "must": 4, "run": 2, "retry": 1, "trap": 1}
