@@ -155,7 +155,7 @@ def _line_of(text: str, words: str) -> int:
 
 
 def check_used(templates: Path, data: Facts) -> list[Problem]:
-    """Every variable of configuration.yaml stands in a script; STAGE$1_NAME reads those of both stages."""
+    """Every variable of configuration.yaml is read by a script, those of the stages as STAGE$1_NAME."""
     text = "\n".join(text_of(templates / name) for name in SCRIPTS if name != "config.env")
     path, source = "diffueraser_docs/facts/configuration.yaml", text_of(FACTS / "configuration.yaml")
     return [

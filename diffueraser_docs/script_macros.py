@@ -106,10 +106,11 @@ class ScriptMacros(Macros):
 
     def refusal_rows(self) -> str:
         """Id, pattern and both fixes of Slurm's refusals; an empty second fix stands for the same."""
-        rows = self.facts.causes.refusals
-        fixes = [(row.setup, row.training if row.training != row.setup else "") for row in rows]
-        words = [map(shell_quote, (row.pattern, *fix)) for row, fix in zip(rows, fixes, strict=True)]
-        return "\n".join(wrapped(f"    {row.id}", each) for row, each in zip(rows, words, strict=True))
+        lines = []
+        for row in self.facts.causes.refusals:
+            training = "" if row.training == row.setup else row.training
+            lines.append(wrapped(f"    {row.id}", map(shell_quote, (row.pattern, row.setup, training))))
+        return "\n".join(lines)
 
     # --- config.env --------------------------------------------------------------------------------------------
 

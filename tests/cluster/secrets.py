@@ -1,6 +1,5 @@
 """Looks for the token in every place where another user of a cluster, or a reader of a log, could see it."""
 
-import os
 import re
 import subprocess
 import threading
@@ -51,8 +50,8 @@ class SecretWatch:
     def look(self) -> None:
         """Look once."""
         self.samples += 1
-        for process in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - seven workers look once a second
-            self._look_at(f"/proc/{process}")
+        for process in Path("/proc").glob("[0-9]*"):
+            self._look_at(process)
         for spool in (*self.root.glob("*/spool-*"), *self.root.glob("*/lab/spool-*")):
             for path in spool.glob("job*/*"):
                 if path.is_file() and self.secret in _read(path):
@@ -60,12 +59,12 @@ class SecretWatch:
         if self.seen:
             self.found.set()
 
-    def _look_at(self, process: str) -> None:
+    def _look_at(self, process: Path) -> None:
         """Look at one process."""
-        if self.mine not in _read(f"{process}/environ"):
+        if self.mine not in _read(process / "environ"):
             return
         # In this order: a script that has become another program since is still taken for a script.
-        line, environment = _read(f"{process}/cmdline"), _read(f"{process}/environ")
+        line, environment = _read(process / "cmdline"), _read(process / "environ")
         text = line.replace(b"\0", b" ").replace(self.secret, b"<token>").decode(errors="replace")
         if self.secret in line:
             self.seen.add(f"command line: {text}")
@@ -75,10 +74,9 @@ class SecretWatch:
             self.seen.add(f"environment: {text}")
 
 
-def _read(path: str | Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            return file.read()
+        return path.read_bytes()
     except OSError:  # the process or the job has ended
         return b""
 
