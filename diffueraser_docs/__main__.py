@@ -11,7 +11,6 @@ from rich.console import Console
 
 from .check import check_all
 from .facts import FactError, facts
-from .macros import TEMPLATES
 from .render import EditedError, render_all, write
 from .verify_hub import record, results_table, verify_hub
 
@@ -70,8 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     except TemplateSyntaxError as error:
         print(f"templates/{error.name}:{error.lineno}: {error.message}", file=sys.stderr)
     except TemplateError as error:
-        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if TEMPLATES in Path(frame.filename).parents]
-        place = f"/{Path(lines[-1].filename).relative_to(TEMPLATES)}:{lines[-1].lineno}" if lines else ""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent.name == "templates"]
+        place = f"/{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         print(f"templates{place}: {error.message}", file=sys.stderr)
     except (FactError, EditedError, OSError) as error:
         print(error, file=sys.stderr)

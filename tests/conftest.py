@@ -22,13 +22,14 @@ LONG = (
     *LOOK_AT_ONE_RUN,
     "tests/cluster/test_page_commands.py",
     "tests/cluster/test_first_edition.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_builder.py",
+    "tests/browser/test_finder.py",
     *BY_TEST,
     "tests/cluster/test_random_kills.py",
-    "tests/browser/test_pages.py",
     "tests/unit/test_newcomer.py",
-    "tests/browser/test_builder.py",
 )
-"""The longest files first; what is short fills up the end."""
+"""The longest files first; what is short fills up the end. The browser works while the environment is built."""
 
 
 gc.disable()  # what is imported and collected stays: looking through it again and again takes a tenth of the time

@@ -82,8 +82,24 @@ def watch(page: Page, origin: str) -> Watched:
     return watched
 
 
+def search(page: Page, words: str) -> list[str]:
+    """Type words into the search of the site: the links it shows, best first."""
+    page.wait_for_load_state("networkidle")  # the index is there
+    page.keyboard.press("/")  # the key that opens the search
+    page.wait_for_function("document.activeElement.matches('.md-search__input')")
+    found = page.locator(".md-search-result__item a")
+    for text in ("", words):
+        page.locator(".md-search__input").fill(text)
+        page.keyboard.press("End")  # an input method ends with a key; the theme listens to keys
+        found.first.wait_for(state="visible" if text else "hidden")
+    page.keyboard.press("Escape")
+    links: list[str] = found.evaluate_all("links => links.map(a => a.href)")
+    return links
+
+
 AXE = Axe()
-ONE_TOKEN_OF_EACH_KIND = """() => {
+SOME_OF_EACH_KIND = """() => {
+  for (const each of document.querySelectorAll('tbody > tr:nth-child(n+6), .message:nth-of-type(n+6)')) each.remove();
   const seen = new Set(), keep = new Set();
   for (const token of document.querySelectorAll('.highlight code span[class]')) {
     if (!seen.has(token.className)) { seen.add(token.className); keep.add(token.closest('code > span')); }
@@ -135,7 +151,7 @@ def visit(browser: Browser, origin: str) -> Iterator[Callable[[str, str], Visit]
         page = watched.open(address(name, language))
         links = page.evaluate("() => [...document.links].map(a => a.href)")
         switch = page.evaluate("() => [...document.querySelectorAll('.md-header .md-select__link')].map(a => a.href)")
-        page.evaluate(ONE_TOKEN_OF_EACH_KIND)
+        page.evaluate(SOME_OF_EACH_KIND)
         light = serious(page)
         page.evaluate("document.body.setAttribute('data-md-color-scheme', 'slate')")
         dark = serious(page, ["color-contrast", "link-in-text-block"])

@@ -5,6 +5,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,7 @@ class Command:
         return f"{self.page}:{self.line}: {self.text}"
 
 
+@cache
 def page_texts() -> dict[str, str]:
     """Every README and page of the site, macros expanded."""
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in READMES.values()}
