@@ -19,7 +19,7 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 # What clean_environment leaves.
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
-COPY='Copy the five files into one folder.' OWN='Use a folder and a config.env of your own.'
+COPY_FIX='Copy the five files into one folder.' OWN_FIX='Use a folder and a config.env of your own.'
 # Names that belong elsewhere: of sbatch, of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -184,9 +184,9 @@ read_values() {
 
 read_config() {
     local line number=0
-    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "$COPY"
+    [[ -e config.env ]] || die config-missing "No config.env in $SCRIPTS." "$COPY_FIX"
     [[ -r config.env ]] || die config-owner "config.env belongs to $(stat -c %U config.env) and cannot be read." \
-        "$OWN"
+        "$OWN_FIX"
     ! grep -qaP '\x00|^\xff\xfe' config.env || die config-encoding \
         "config.env is UTF-16 or has NULs: line $(grep -naP -m 1 '\x00' config.env | cut -d: -f1)." "Save as UTF-8."
     ! grep -q $'\r' config.env || die config-crlf "config.env has CRLF line endings." "sed -i 's/\\r\$//' config.env"
