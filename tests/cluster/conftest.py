@@ -68,6 +68,14 @@ def watch(lab_running: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert spilt == [], "tests have spilt the token"
 
 
+@pytest.fixture(autouse=True)
+def nothing_spilt(tmp_path: Path) -> Iterator[None]:
+    """Looks for the token in what a test has left, before pytest removes it."""
+    yield
+    spilt = files_with(TOKEN, [tmp_path])
+    assert spilt == [], "the test has spilt the token"
+
+
 @pytest.fixture
 def lab(lab_running: Lab) -> Iterator[Lab]:
     """The lab with every node idle and without a job of another test."""

@@ -52,10 +52,9 @@ class SecretWatch:
         self.samples += 1
         for process in Path("/proc").glob("[0-9]*"):
             self._look_at(process)
-        for spool in (*self.root.glob("*/spool-*"), *self.root.glob("*/lab/spool-*")):
-            for path in spool.glob("job*/*"):
-                if path.is_file() and self.secret in _read(path):
-                    self.seen.add(f"Slurm's spool: {path.relative_to(self.root)}")
+        for path in self.root.glob("*/spool-*/job*/*"):
+            if path.is_file() and self.secret in _read(path):
+                self.seen.add(f"Slurm's spool: {path.relative_to(self.root)}")
         if self.seen:
             self.found.set()
 

@@ -242,14 +242,15 @@ def test_launcher_status_and_cancel_know_only_this_project(new_project: NewProje
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, hub: Hub, index: PackageIndex) -> Iterator[Callable[..., Project]]:
+def cluster(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, hub: Hub, index: PackageIndex
+) -> Iterator[Callable[..., Project]]:
     """A collaborator's folder on a cluster of another shape, whose site refuses what a condition in Lua describes."""
     labs: list[Lab] = []
 
     def make(site: str = "false", **options: object) -> Project:
-        lab = Lab(tmp_path / "lab", **options)  # type: ignore[arg-type]
+        lab = Lab(tmp_path_factory.mktemp("lab"), **options)  # type: ignore[arg-type]
         labs.append(lab)
-        lab.folder.mkdir()
         (lab.folder / "job_submit.lua").write_text(LUA % site)
         lab.__enter__()
         project = Project(tmp_path / "project", lab, hub, index)
