@@ -17,6 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 docs: $(VENV)/docs.stamp  ## scripts, READMEs and site, built and checked
 	$(BIN)/python -m diffueraser_docs render
+	for script in scripts/*.s*; do bash -n "$$script"; done
 	$(BIN)/python -m diffueraser_docs check
 	$(BIN)/python -m mkdocs build --strict
 
