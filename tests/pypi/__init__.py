@@ -24,6 +24,8 @@ PORTS = range(9990, 9994)
 """Below those that the labs draw."""
 TORCH = "2.13.0"
 """The torch for CPU and Python 3.11 that is to be had; the index offers it under the version that the scripts ask for."""
+TORCH_LEFT_OUT = ("torch/include/", "torch/test/")
+"""Headers and test programs: a fifth of its size."""
 STAND_IN = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Stand-in of the tests: it can only be imported\n"
 QUICK = HERE / "stand_in_imports.py"
 START = f"import os; 'STANDIN_QUICK' in os.environ and __import__('{QUICK.stem}')\n"
@@ -58,7 +60,7 @@ def _build_torchvision(folder: Path, version: str) -> None:
 
 
 def _relabel_torch(wheel: Path, version: str) -> None:
-    """Give the torch that is to be had the version that is asked for: only its metadata are written anew."""
+    """Give the torch that is to be had the version that is asked for: its metadata are written anew."""
     old, new = "-".join(wheel.name.split("-")[:2]), f"torch-{version}"
     target = wheel.with_name(wheel.name.replace(old, new))
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w") as copy, wheel.open("rb") as raw:
@@ -69,8 +71,9 @@ def _relabel_torch(wheel: Path, version: str) -> None:
                     text = re.sub(rb"(?m)^Version: .*$", f"Version: {version}".encode(), text, count=1)
                 if info.filename.endswith("RECORD"):
                     text = re.sub(rb"(?m),sha256=[^,]*,\d+$", b",,", text.replace(old.encode(), new.encode()))
+                    text = re.sub(rb"(?m)^(%s).*\n" % "|".join(TORCH_LEFT_OUT).encode(), b"", text)
                 copy.writestr(info.filename.replace(old, new), text)
-            else:
+            elif not info.filename.startswith(TORCH_LEFT_OUT):
                 raw.seek(info.header_offset + 26)
                 name_length, extra_length = struct.unpack("<HH", raw.read(4))
                 raw.seek(name_length + extra_length, os.SEEK_CUR)
