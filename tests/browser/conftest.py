@@ -82,17 +82,16 @@ def watch(page: Page, origin: str) -> Watched:
     return watched
 
 
-def search(page: Page, words: str) -> list[str]:
+def search(watched: Watched, language: str, words: str) -> list[str]:
     """Type words into the search of the site: the links it shows, best first."""
+    page = watched.open(address("index", language))
     page.wait_for_load_state("networkidle")  # the index is there
     page.keyboard.press("/")  # the key that opens the search
     page.wait_for_function("document.activeElement.matches('.md-search__input')")
+    page.keyboard.insert_text(words)
+    page.keyboard.press("End")  # an input method ends with a key; the theme listens to keys
     found = page.locator(".md-search-result__item a")
-    for text in ("", words):
-        page.locator(".md-search__input").fill(text)
-        page.keyboard.press("End")  # an input method ends with a key; the theme listens to keys
-        found.first.wait_for(state="visible" if text else "hidden")
-    page.keyboard.press("Escape")
+    found.first.wait_for()
     links: list[str] = found.evaluate_all("links => links.map(a => a.href)")
     return links
 

@@ -196,7 +196,5 @@ SEARCHES = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_search_of_the_site_shows_troubleshooting_first(desktop: Watched, language: str) -> None:
-    page = desktop.open(address("index", language))
     for words in SEARCHES[language]:
-        links = search(page, words)
-        assert address("troubleshooting", language) in links[0], words
+        assert address("troubleshooting", language) in search(desktop, language, words)[0], words

@@ -138,9 +138,8 @@ SEARCHES = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_search_finds_the_place(desktop: Watched, language: str) -> None:
-    page = desktop.open(address("index", language))
     for words, place in SEARCHES[language].items():
-        found = search(page, words)
+        found = search(desktop, language, words)
         assert any(urlsplit(link).path + "#" + urlsplit(link).fragment == place for link in found), (words, found[:12])
         assert all(urlsplit(link).path.startswith("/zh/") == (language == "zh") for link in found), "one language each"
 
