@@ -338,7 +338,7 @@ check_imports() { # a module's LD_LIBRARY_PATH can break torch
 }
 IMPORTS='import torch, torchvision, accelerate, diffusers, transformers, numpy, cv2'
 IMPORTS+=', PIL, imageio, einops, packaging, tqdm, matplotlib, yaml'
-SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
+SETUP_FIX='Run setup again: sbatch 01_setup.sbatch' LAUNCH='bash setup_and_train.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
     local status=0 lock owner
