@@ -1,5 +1,5 @@
 # Generated from the facts and diffueraser_docs/templates/common.sh by make docs.
-# What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
+# What the three scripts share: messages, config.env, folders, steps, locks, job state. Sourced, not run.
 # shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 # The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
@@ -20,6 +20,7 @@ weights/diffuEraser/unet_main weights/sd-vae-ft-mse weights/animatediff-motion-a
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 COPY_FIX='Copy the five files into one folder.' OWN_FIX='Use a folder and a config.env of your own.'
+FOLDER_FIX='Look at its owner, rights, disk and quota.'
 # Names that belong elsewhere: of sbatch, of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -93,7 +94,8 @@ CAUSES=(
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
     network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?(failed|error)'
     'Correct https_proxy, or unset it.'
-    gpu-driver 'driver on your system is too old|version is insuf|no kernel image|Error 80[0-9]: |busy or unavail'
+    gpu-driver
+    'driver on your system|version is insuf|requires a GPU|No CUDA GPU|no kernel image|Error 80[0-9]: |busy or unavail'
     'Leave that node out: TRAIN_SBATCH_OPTIONS=--exclude=NODE.'
     hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
     hub-size 'Consistency check failed' 'The mirror lists another version than it holds: set another HF_ENDPOINT.'
@@ -276,7 +278,7 @@ make_folders() {
     { mkdir -p "$PROJECT_HOME"/{.state,logs} &&
         [[ -z $(find "$PROJECT_HOME"/{.state{,/lock-*},logs} -maxdepth 0 ! -type l ! -writable) ]]; } 2>/dev/null ||
         die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." \
-            "Look at its owner, rights, disk and quota."
+            "$FOLDER_FIX"
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/logs STATE=$PROJECT_HOME/.state CACHE=$PROJECT_HOME/.cache
     DATA_ROOT=$PROJECT_HOME/DiffuEraser_finetune PROJECT_ROOT=$PROJECT_HOME/DiffuEraser_finetune
@@ -350,13 +352,10 @@ acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last pr
     echo "$owner" >"$STATE/lock-$1"
 }
 
-job_state() { # job_state ID: empty when Slurm does not know it any more, UNKNOWN when Slurm does not answer
-    local state
-    if state=$(squeue --noheader --jobs="$1" --format=%T 2>&1); then
-        printf '%s' "${state##*$'\n'}"
-    elif [[ $state != *'Invalid job id'* ]]; then
-        printf UNKNOWN
-    fi
+is_running() { # this job, or Slurm does not answer
+    local said
+    said=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T 2>&1) || [[ $said == *'Invalid job id'* ]] || return 0
+    [[ $said =~ RUNNING|SIGNALING|SUSPENDED ]]
 }
 
 stage1_identity() { # the checksums of its files, whatever else weights.json holds

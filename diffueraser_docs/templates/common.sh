@@ -1,4 +1,4 @@
-# What the three scripts share: messages, config.env, folders, steps, locks, job states. Sourced, not run.
+# What the three scripts share: messages, config.env, folders, steps, locks, job state. Sourced, not run.
 # shellcheck shell=bash
 ! grep -q $'\r$' common.sh || { printf '%s\n' "ERROR[crlf] CRLF lines. Fix: sed -i 's/\r\$//' *.s*" >&2 && exit 1; } #
 # The ERR trap holds in functions too; an exported SHELLOPTS or BASHOPTS does not: a trace would show the token.
@@ -15,6 +15,7 @@ DATA=(
 KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 COPY_FIX='Copy the five files into one folder.' OWN_FIX='Use a folder and a config.env of your own.'
+FOLDER_FIX='Look at its owner, rights, disk and quota.'
 # Names that belong elsewhere: of sbatch, of the environment.
 OPTION_NAMES='^(CONSTRAINT|EXCLUDE|NODELIST|LICENSES?|FEATURES?|PRIORITY|NICE|CLUSTERS?|DEPENDENCY|GRES|MEM)$'
 ENVIRONMENT_NAMES='^(MASTER|NCCL|CUDA|TORCH|SLURM|SBATCH|WANDB|OMP|SSL|CURL|GLOO|UCX)_|_PROXY$'
@@ -244,7 +245,7 @@ make_folders() {
     { mkdir -p "$PROJECT_HOME"/{<{ project.state }>,<{ project.logs }>} &&
         [[ -z $(find "$PROJECT_HOME"/{<{ project.state }>{,/lock-*},<{ project.logs }>} -maxdepth 0 ! -type l ! -writable) ]]; } 2>/dev/null ||
         die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." \
-            "Look at its owner, rights, disk and quota."
+            "$FOLDER_FIX"
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/<{ project.logs }> STATE=$PROJECT_HOME/<{ project.state }> CACHE=$PROJECT_HOME/.cache
     DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }>
@@ -317,13 +318,10 @@ acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last pr
     echo "$owner" >"$STATE/lock-$1"
 }
 
-job_state() { # job_state ID: empty when Slurm does not know it any more, UNKNOWN when Slurm does not answer
-    local state
-    if state=$(squeue --noheader --jobs="$1" --format=%T 2>&1); then
-        printf '%s' "${state##*$'\n'}"
-    elif [[ $state != *'Invalid job id'* ]]; then
-        printf UNKNOWN
-    fi
+is_running() { # this job, or Slurm does not answer
+    local said
+    said=$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T 2>&1) || [[ $said == *'Invalid job id'* ]] || return 0
+    [[ $said =~ RUNNING|SIGNALING|SUSPENDED ]]
 }
 
 stage1_identity() { # the checksums of its files, whatever else weights.json holds
