@@ -9,7 +9,7 @@ set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasema
 TOKEN_PAGE=https://huggingface.co/settings/tokens DEFAULT_ENDPOINT=https://huggingface.co
 # What setup unpacks or links below DiffuEraser_finetune: mark, repository, path in it, folder, members.
 # shellcheck disable=SC2034 # read by the other scripts
-DATA=(
+LAUNCH='bash setup_and_train.sbatch' DATA=(
     'unpack-DAVIS.tar DiffuEraser-finetune-code DAVIS.tar . dataset/DAVIS'
     'unpack-YTBV.tar DiffuEraser-finetune-code YTBV.tar . dataset/YTBV'
     'unpack-weights_extras.tar DiffuEraser-finetune-weights weights_extras.tar weights weights/diffuEraser/brushnet
@@ -340,7 +340,7 @@ check_imports() { # a module's LD_LIBRARY_PATH can break torch
 }
 IMPORTS='import torch, torchvision, accelerate, diffusers, transformers, numpy, cv2'
 IMPORTS+=', PIL, imageio, einops, packaging, tqdm, matplotlib, yaml'
-SETUP_FIX='Run setup again: sbatch 01_setup.sbatch' LAUNCH='bash setup_and_train.sbatch'
+SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
     local status=0 lock owner

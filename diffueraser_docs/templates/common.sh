@@ -8,7 +8,7 @@ set -E +Cfkvx +o posix && shopt -u failglob nullglob dotglob nocaseglob nocasema
 TOKEN_PAGE=<{ hub.token_page }> DEFAULT_ENDPOINT=<{ hub.endpoint }>
 # What setup unpacks or links below <{ project.roots['non-prompt'] }>: mark, repository, path in it, folder, members.
 # shellcheck disable=SC2034 # read by the other scripts
-DATA=(
+LAUNCH='bash setup_and_train.sbatch' DATA=(
 <{ data_rows() }>
 )
 # What clean_environment leaves.
@@ -306,7 +306,7 @@ check_imports() { # a module's LD_LIBRARY_PATH can break torch
         "${path:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
 }
 <{ import_line() }>
-SETUP_FIX='Run setup again: sbatch 01_setup.sbatch' LAUNCH='bash setup_and_train.sbatch'
+SETUP_FIX='Run setup again: sbatch 01_setup.sbatch'
 
 acquire_lock() { # acquire_lock NAME FIX: held on an open file until the last process of this script has ended
     local status=0 lock owner
