@@ -78,7 +78,7 @@ def test_stops_hanging_rank(project: Project, undisturbed: Undisturbed, hold: Ho
     assert int(reported[1]) <= HELD_AT  # Slurm passes a bar on in pieces of a kilobyte: it may lag
     status = project.bash("setup_and_train.sbatch", "status").stdout
     assert re.search(rf"diffueraser-train: job {job}, running", status, re.IGNORECASE), status
-    assert before in status or progress.read_text().strip() in status, "what was reported before, or meanwhile"
+    assert before in status or progress.read_text().strip() in status, "status shows neither progress"
     assert project.lab.wait(job) == "COMPLETED", log(project)
     assert starts(project) == [0, INTERVAL], log(project)
     assert ids(log(project)) == []

@@ -23,7 +23,7 @@ CACHE = HERE.parent.parent / ".cache"
 PORTS = range(9990, 9994)
 """Below those that the labs draw."""
 TORCH = "2.13.0"
-"""The torch for CPU and Python 3.11 that is to be had; the index offers it under the version that the scripts ask for."""
+"""The torch for CPU and Python 3.11 on the package index; the tests offer it under the version that the scripts ask for."""
 TORCH_LEFT_OUT = ("torch/include/", "torch/test/")
 """Headers and test programs: a fifth of its size."""
 STAND_IN = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Stand-in of the tests: it can only be imported\n"
@@ -60,7 +60,7 @@ def _build_torchvision(folder: Path, version: str) -> None:
 
 
 def _relabel_torch(wheel: Path, version: str) -> None:
-    """Give the torch that is to be had the version that is asked for: its metadata are written anew."""
+    """Change the version in the metadata of a torch wheel, and drop TORCH_LEFT_OUT."""
     old, new = "-".join(wheel.name.split("-")[:2]), f"torch-{version}"
     target = wheel.with_name(wheel.name.replace(old, new))
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w") as copy, wheel.open("rb") as raw:
