@@ -71,7 +71,6 @@ lint: $(VENV)/test.stamp  ## Python, Markdown, links, scripts and their embeddin
 	$(BIN)/shfmt -d -i 4 -ci -ln bash scripts/*.s* $(SHELL_FILES)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/python -m mkdocs build --strict
-	$(BIN)/lychee --index-files index.html --offline --no-progress --quiet --include-fragments --root-dir $(CURDIR)/site 'site/**/*.html'
 	$(BIN)/python -m diffueraser_docs check
 
 format: $(VENV)/test.stamp
