@@ -12,7 +12,7 @@ LAUNCH='bash setup_and_train.sbatch' DATA=(
 <{ data_rows() }>
 )
 # What clean_environment leaves.
-KEPT=' HF_TOKEN HF_ENDPOINT HF_ORG HF_REVISION HF_HUB_DOWNLOAD_TIMEOUT UV_CACHE_DIR UV_PYTHON_INSTALL_MIRROR '
+KEPT='^(HF_(TOKEN|ENDPOINT|ORG|REVISION|HUB_DOWNLOAD_TIMEOUT)|UV_(HTTP_TIMEOUT|CACHE_DIR|PYTHON_INSTALL_MIRROR))$'
 SECRET=(HF_TOKEN WANDB_API_KEY PYPI_MIRROR CONDA_CHANNEL UV_PYTHON_INSTALL_MIRROR)
 COPY_FIX='Copy the five files into one folder.' OWN_FIX='Use a folder and a config.env of your own.'
 FOLDER_FIX='Look at its owner, rights, disk and quota.'
@@ -69,19 +69,19 @@ on_exit() { # ends what this script started; no failure is without an ERROR line
 CAUSES=(
 <{ cause_rows() }>
 )
-ERRORS='(^|[ :])([Ff]atal|[Ee]rror|ERROR): |^([A-Za-z_0-9]+\.)+[A-Z][A-Za-z]+: |[A-Za-z](Error|Exception): '
-NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: tasks? [0-9,-]+: (Kill|Term)'
-NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|(closed|reset) by peer'
-NOISE+='|forcefully exiting|[*] STEP .* AT .* [*]|Timed out waiting for job step|^critical libmamba Could not'
-NOISE+='|Child returned status|No matching distribution|versions: none'
+ERRORS='([Ff]atal|[Ee]rror|ERROR|Exception): |^(([A-Za-z_0-9]+\.)+[A-Z]|[A-Z][a-z]+[A-Z])[A-Za-z]+: |^ +[^ -~]+ [A-Z]'
+NOISE='^[^A-Za-z]*$|^Hint: |Exiting with failure|is not recoverable|_step_signal|: tasks? [0-9,-]+: (Kill|Term|Abort)'
+NOISE+='|Exited with exit code|ChildFailedError|CalledProcessError|^\[notice\]|^ *File "|forcefully exiting|^wandb: '
+NOISE+='|[*] STEP .* AT .* [*]|Timed out waiting for job step|^critical libmamba Could not|Child returned status'
+NOISE+='|No matching distribution|versions: none|(\[rank|gloo).*(closed|reset) by peer|RUST_BACKTRACE'
 
 telling_line() { # telling_line FILE [PATTERN]: the line of a tool's output that names the cause
     local text line next
     text=$(tail -c 60000 "$1" 2>/dev/null | tr '\r' '\n' | tr -d '\000' |
-        sed -E 's/\x1b\[[0-9;]*m//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
+        awk '/ trainer starts at / { text = ""; next } { text = text $0 "\n" } END { print text }' | # the last start
+        sed -E 's/\x1b\[[0-9;]*[A-Km]//g; s/^[0-9]+: //; s/^[^ ]*: line [0-9]+: //' | grep -avE "$NOISE") || return 0
     line=$(grep -aE "${2:-$ERRORS}" <<<"$text" | tail -n 1) || line=${text##*$'\n'}
-    next=${text#*"$line"} next=${next#$'\n'}
-    next=${next%%$'\n'*}
+    next=${text#*"$line"} next=${next#$'\n'} next=${next%%$'\n'*}
     if [[ $line == *: || $next == *'Caused by'* ]]; then line+=" ${next#"${next%%[! ]*}"}"; fi
     printf '%s' "$line"
 }
@@ -106,7 +106,7 @@ run() { # run NAME COMMAND…: output goes to logs/NAME.log; in the background, 
     "${@:2}" >"$TOOL_LOG" 2>&1 </dev/null &
     wait "$!" 2>/dev/null || {
         local status=$?
-        ((status != 137)) || echo 'Ended by Signal 9 (SIGKILL)' >>"$TOOL_LOG"
+        [[ ! $status =~ ^13[2579]$ ]] || echo "Ended by SIG$(kill -l "$status")" >>"$TOOL_LOG"
         return "$status"
     }
 }
@@ -117,12 +117,16 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
     run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
 }
 
+make_folder() { must project-home "A folder could not be made" "Remove it if it is a link to nowhere." mkdir -p "$@"; }
+remove() { must move-failed "$1 could not be removed" "Submit again." rm -rf "$1"; }
+rename() { must move-failed "$1 could not be renamed" "Submit again." mv -T "$1" "$2"; }
+
 clean_environment() { # what the user's shell and modules export does not reach the tools
     local name
     for name in BASH_ENV ENV CDPATH FUNCNEST GREP_OPTIONS POSIXLY_CORRECT TAR_OPTIONS GZIP XZ_OPT VIRTUAL_ENV RANK \
         LOCAL_RANK WORLD_SIZE CONDA_OFFLINE CONDA_SUBDIR ${!MASTER_@} ${!UV_@} \
         ${!PIP_@} ${!GIT_@} ${!PYTHON@} ${!HF_@} ${!HUGGI@} ${!CURL_H@} ${!ACCEL@} ${!MAMBA@} ${!SQUEUE@} ${!SINFO@}; do
-        [[ $KEPT == *" $name "* ]] || unset "$name"
+        [[ $name =~ $KEPT ]] || unset "$name"
     done
     export -n "${SECRET[@]}" # given to the one command that needs it
     export LC_ALL=C PYTHONUTF8=1 PYTHONNOUSERSITE=1
@@ -244,14 +248,13 @@ check_folder() { # PROJECT_HOME, and the folder of the scripts: Slurm and Python
 make_folders() {
     { mkdir -p "$PROJECT_HOME"/{<{ project.state }>,<{ project.logs }>} &&
         [[ -z $(find "$PROJECT_HOME"/{<{ project.state }>{,/lock-*},<{ project.logs }>} -maxdepth 0 ! -type l ! -writable) ]]; } 2>/dev/null ||
-        die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." \
-            "$FOLDER_FIX"
+        die project-home "Logs and locks cannot be written in PROJECT_HOME=$PROJECT_HOME." "$FOLDER_FIX"
     PROJECT_HOME=$(cd "$PROJECT_HOME" && pwd)
     LOGS=$PROJECT_HOME/<{ project.logs }> STATE=$PROJECT_HOME/<{ project.state }> CACHE=$PROJECT_HOME/.cache
-    DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }>
+    DATA_ROOT=$PROJECT_HOME/<{ project.roots['non-prompt'] }> PROJECT_ROOT=$DATA_ROOT
     [[ $TRAIN_VERSION == non-prompt ]] || PROJECT_ROOT=$PROJECT_HOME/<{ project.roots['prompt'] }>
     export PROJECT_HOME DATA_ROOT XDG_CACHE_HOME=$CACHE HF_HOME=$CACHE/huggingface # nothing is written to HOME
-    ENVIRONMENT=$PROJECT_HOME/<{ project.environments }>/<{ environment.name }>
+    ENVIRONMENT=$PROJECT_HOME/<{ project.environments }>/<{ environment.name }> PYTHON=$ENVIRONMENT/bin/python
     [[ ! -O config.env ]] || chmod 600 config.env 2>/dev/null || true # it holds the token
 }
 
@@ -266,11 +269,13 @@ open_log() { # open_log NAME: in a job, the output goes to logs/
 # --- steps, locks and jobs ---
 
 mark_done() { # mark_done STEP TEXT: by rename, never half
-    printf '%s\n' "$2" >"$STATE/$1.tmp-$$"
-    mv -f "$STATE/$1.tmp-$$" "$STATE/$1"
+    { printf '%s\n' "$2" >"$STATE/$1.tmp-$$" && mv -f "$STATE/$1"{.tmp-$$,}; } 2>/dev/null ||
+        die project-home "$STATE/$1 cannot be written." "$FOLDER_FIX"
 }
 
-is_done() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "$2"* ]]; } # is_done STEP FINGERPRINT
+# is_done STEP FINGERPRINT, is_intact STEP FOLDER…; bash warns of zeros, which a crash of the disk leaves in a mark.
+is_done() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "$2"* ]]; } 2>/dev/null
+is_intact() { [[ -f $STATE/$1 && $(<"$STATE/$1") == *"; $(count_files "${@:2}")" ]]; } 2>/dev/null
 
 run_once() { # run_once STEP FINGERPRINT COMMAND…: skips what was finished with the same fingerprint
     if is_done "$1" "$2"; then
@@ -295,13 +300,13 @@ free_gb() { # free_gb FOLDER: empty where the disk does not say
 
 check_imports() { # a module's LD_LIBRARY_PATH can break torch
     local path=${LD_LIBRARY_PATH:-}
-    if run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then return; fi
+    if run imports "$PYTHON" -c "$IMPORTS"; then return; fi
     unset LD_LIBRARY_PATH
-    if [[ -n $path ]] && run imports "$ENVIRONMENT/bin/python" -c "$IMPORTS"; then
+    if [[ -n $path ]] && run imports "$PYTHON" -c "$IMPORTS"; then
         note "LD_LIBRARY_PATH=$path breaks the training environment and is unset."
         return
     fi
-    rm -f "$STATE/environment" "$STATE"/setup-* # it is built again
+    if ! find_cause "$TOOL_LOG"; then rm -f "$STATE/environment" "$STATE"/setup-*; fi # it is built again
     die_with_cause "$TOOL_LOG" environment-broken "The training environment does not work" \
         "${path:+Is LD_LIBRARY_PATH right? }$SETUP_FIX."
 }

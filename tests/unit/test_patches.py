@@ -12,7 +12,7 @@ from tests.trainer import code
 
 PATCHES = facts().patches.patches
 TOKEN = "hf_UnitTestToken"
-APPLY = 'load_config; ENVIRONMENT=$1; patch_code "$2"'
+APPLY = 'load_config; PYTHON=$1/bin/python; patch_code "$2"'
 
 
 def upstream(folder: Path, version: str) -> Path:
@@ -43,7 +43,7 @@ def apply(folder: Path, root: Path, skip: str = "") -> str:
 
 def patch_file(folder: Path, file: Path) -> str:
     """What setup says of one patch, which sets x to 2."""
-    code = 'load_config; ENVIRONMENT=$1; patch_file two "$2" "s/^x = 1/x = 2/"'
+    code = 'load_config; PYTHON=$1/bin/python; patch_file two "$2" "s/^x = 1/x = 2/"'
     return run_bash(code, folder, environment(folder), str(file), script="01_setup.sbatch", HF_TOKEN=TOKEN).stdout
 
 

@@ -41,7 +41,7 @@ def test_list_files(tmp_path: Path, listing: str, error: str) -> None:
 
 def test_list_files_without_a_commit(tmp_path: Path) -> None:
     """It fails like any attempt, with the status of the Hub's answer as the cause."""
-    answer = "printf 'HTTP/1.1 500 Internal Server Error\\r\\n' >\"$STATE/headers-repo\"; keep_commit repo ''"
+    answer = "printf 'HTTP/1.1 500 Internal Server Error\\r\\n' >\"$STATE/headers-repo\""
     result = run(tmp_path, f'{answer}; list_files repo || telling_line "$TOOL_LOG"')
     assert (result.returncode, result.stdout) == (0, "HTTP/1.1 500 Internal Server Error"), result.stderr
 
