@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from tests.cluster.processes import is_on_node, kill, parents, processes_of
+from tests.cluster.processes import is_on_node, is_supervisor, kill, parents, processes_of
 from tests.cluster.slurm_conf import NODES, PARTITIONS, Node, Partition, write_config, write_stand_ins
 from tests.cluster.waiting import BUSY, free_ports, wait_for
 
@@ -132,7 +132,7 @@ class Lab:
         kill(self.daemons[f"slurmd-{name}"])
         spool = self.folder / f"spool-{name}"
         while left := [process for process in processes_of(self.folder) if is_on_node(process, name, spool)]:
-            steps = {step for process in left for step in parents(process) if step.name().startswith("slurmstepd")}
+            steps = {step for process in left for step in parents(process) if is_supervisor(step)}
             for process in [*steps, *left]:  # a supervisor first, or it would report the death of its job
                 kill(process.pid)
 

@@ -36,6 +36,14 @@ def parents(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
+def is_supervisor(process: psutil.Process) -> bool:
+    """Slurm's own process above those of a step, if it is not gone."""
+    try:
+        return process.name().startswith("slurmstepd")
+    except psutil.NoSuchProcess:
+        return False
+
+
 def kill(pid: int) -> None:
     """End a process at once, and reap it if it is a child."""
     try:

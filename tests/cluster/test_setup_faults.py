@@ -174,8 +174,8 @@ def test_content_flipped_byte(unprepared: Project, record_property: Record) -> N
     [
         (CODE, "DAVIS.tar", POINTER, "hub-lfs-pointer"),
         (WEIGHTS, UNET, POINTER, "hub-lfs-pointer"),
-        (CODE, "DAVIS.tar", None, "archive-broken"),
-        (CODE, "code_base.tar.gz", None, "archive-broken"),
+        (CODE, "DAVIS.tar", None, "archive-member"),
+        (CODE, "code_base.tar.gz", None, "archive-member"),
         (WEIGHTS, "weights_extras.tar", tar(model("diffuEraser/unet_main/")), "archive-member"),
         (CODE, "YTBV.tar", b"no archive", "archive-broken"),
     ],
