@@ -38,7 +38,7 @@ def test_hostile_environment(unprepared: Project, tmp_path: Path) -> None:
     (home / ".config" / "pip" / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9\n")
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "sitecustomize.py").write_text("raise SystemExit('a module of the cluster')\n")
-    link = tmp_path / "link"
+    link = project.folder.with_name("link")  # stays: the environment's programs name it
     link.symlink_to(project.folder)
     project.edit(PROJECT_HOME=str(link))
     (project.folder / "strict.sh").write_text("#!/bin/bash\numask 077\nexec bash 01_setup.sbatch training\n")
