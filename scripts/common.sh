@@ -90,8 +90,8 @@ CAUSES=(
     host-memory
     'allocate mem|memory limit|MemoryErr|bad_alloc|oom.kill|Out Of Mem|out-of-mem|exitcode *: -9|SIGKILL|signal: Killed'
     'Most often main memory is used up: raise MEM_PER_GPU (SETUP_MEM for setup), or lower the loader workers.'
-    certificate
-    'CERTIFICATE_VERIFY|[Cc]ertificate verif|(SSL|peer|CA) certificate[^s]|UnknownIssuer|curl: \((60|77)\)'
+    hub-size 'Consistency check failed|Distant resource' 'The mirror differs from the Hub: set another HF_ENDPOINT.'
+    certificate 'CERTIFICATE_VERIFY|[Cc]ertificate verif|(SSL|peer|CA) certificate|UnknownIssuer|curl: \((60|77)\)'
     'Export SSL_CERT_FILE (a file with the proxy'\''s certificate) before the command.'
     network-proxy 'ProxyError|from proxy|resolve proxy|[Tt]unnel (connection )?(failed|error)'
     'Correct https_proxy, or unset it.'
@@ -99,7 +99,6 @@ CAUSES=(
     'driver on your system|version is insuf|requires a GPU|No CUDA GPU|no kernel image|Error 80[0-9]: |busy or unavail'
     'Leave that node out: TRAIN_SBATCH_OPTIONS=--exclude=NODE.'
     hub-checksum '^  - .*: expected ' 'Bytes change on the way here: try another CPU_PARTITION or HF_ENDPOINT.'
-    hub-size 'Consistency check failed|Distant resource' 'The mirror is not like the Hub: set another HF_ENDPOINT.'
     rate-limit '(error:|HTTP) 429|Too Many Requests|rate limit'
     'The Hub limits requests: submit again later, the download resumes.'
 )
@@ -151,7 +150,7 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
     run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
 }
 
-make_folder() { must project-home "A folder could not be made" "Remove it if it is a link to nowhere." mkdir -p "$@"; }
+make_folder() { must project-home "A folder could not be made" "Remove it if it is a broken link." mkdir -p "$@"; }
 remove() { must move-failed "$1 could not be removed" "Submit again." rm -rf "$1"; }
 rename() { must move-failed "$1 could not be renamed" "Submit again." mv -T "$1" "$2"; }
 
@@ -307,7 +306,7 @@ mark_done() { # mark_done STEP TEXT: by rename, never half
         die project-home "$STATE/$1 cannot be written." "$FOLDER_FIX"
 }
 
-# is_done STEP FINGERPRINT, is_intact STEP FOLDER…; bash warns of zeros, which a crash of the disk leaves in a mark.
+# is_done STEP FINGERPRINT, is_intact STEP FOLDER…; bash warns of the zeros that a crash leaves in a mark.
 is_done() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "$2"* ]]; } 2>/dev/null
 is_intact() { [[ -f $STATE/$1 && $(<"$STATE/$1") == *"; $(count_files "${@:2}")" ]]; } 2>/dev/null
 

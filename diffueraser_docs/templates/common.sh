@@ -117,7 +117,7 @@ must() { # must ID WHAT FIX COMMAND…: dies of the error ID if the command fail
     run "$1" "${@:4}" || die_with_cause "$TOOL_LOG" "$1" "$2" "$3"
 }
 
-make_folder() { must project-home "A folder could not be made" "Remove it if it is a link to nowhere." mkdir -p "$@"; }
+make_folder() { must project-home "A folder could not be made" "Remove it if it is a broken link." mkdir -p "$@"; }
 remove() { must move-failed "$1 could not be removed" "Submit again." rm -rf "$1"; }
 rename() { must move-failed "$1 could not be renamed" "Submit again." mv -T "$1" "$2"; }
 
@@ -273,7 +273,7 @@ mark_done() { # mark_done STEP TEXT: by rename, never half
         die project-home "$STATE/$1 cannot be written." "$FOLDER_FIX"
 }
 
-# is_done STEP FINGERPRINT, is_intact STEP FOLDER…; bash warns of zeros, which a crash of the disk leaves in a mark.
+# is_done STEP FINGERPRINT, is_intact STEP FOLDER…; bash warns of the zeros that a crash leaves in a mark.
 is_done() { [[ -f $STATE/$1 && $(<"$STATE/$1") == "$2"* ]]; } 2>/dev/null
 is_intact() { [[ -f $STATE/$1 && $(<"$STATE/$1") == *"; $(count_files "${@:2}")" ]]; } 2>/dev/null
 

@@ -37,7 +37,7 @@ def parents(process: psutil.Process) -> list[psutil.Process]:
 
 
 def is_supervisor(process: psutil.Process) -> bool:
-    """Slurm's own process above those of a step, if it is not gone."""
+    """Is it a slurmstepd that has not ended?"""
     try:
         return process.name().startswith("slurmstepd")
     except psutil.NoSuchProcess:

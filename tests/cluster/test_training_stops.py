@@ -65,7 +65,7 @@ def test_stops_hanging_rank(project: Project, undisturbed: Undisturbed, hold: Ho
     whole = undisturbed(2)
     project.look_every(2)
     hold.at(f"stage 1, step {HELD_AT}")
-    job = submit(project, gpus=2, STAGE="1", STALL_MINUTES="30", **hold.env)  # it counts its looks
+    job = submit(project, gpus=2, STAGE="1", STALL_MINUTES="30", **hold.env)  # looks, each after two seconds
     hold.wait()
     assert "50/50 [" in trainer_log(project), "the case needs a validation's bar"
     trainers(project)[-1].send_signal(signal.SIGSTOP)
