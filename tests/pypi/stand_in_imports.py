@@ -9,14 +9,48 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType, SimpleNamespace
-from unittest.mock import MagicMock
+from types import ModuleType
+from typing import Any
 
 UNUSED = (
-    "cv2.", "diffusers.", "einops.", "imageio.", "matplotlib.", "transformers.", "accelerate.utils.fsdp_utils.",
-    "torch._dynamo.", "torch._inductor.", "torch._meta_registrations.", "torch.distributed.fsdp.", "torch.export.",
+    "cv2.", "diffusers.", "einops.", "imageio.", "matplotlib.", "transformers.", "accelerate.commands.estimate.",
+    "accelerate.utils.fsdp_utils.", "numpy.polynomial.", "torch._dynamo.", "torch._functorch.", "torch._higher_order_ops.",
+    "torch._inductor.", "torch._meta_registrations.", "torch._native.", "torch._subclasses.", "torch.ao.",
+    "torch.autograd.profiler.", "torch.distributed.fsdp.", "torch.distributions.", "torch.export.", "torch.fx.", "torch.hub.",
+    "torch.masked.", "torch.nested.", "torch.nn.attention.", "torch.package.", "torch.profiler.", "torch.quantization.",
+    "torch.testing.", "torch.utils.data.datapipes.", "torchgen.",
 )  # fmt: skip
 """Modules, with what is below them, that can be imported but hold nothing."""
+
+
+class Anything(type):
+    """A class that has every attribute, of which nothing is an instance, and that leaves a function as it is."""
+
+    def __getattr__(cls, name: str) -> Any:
+        """One more such class; what the language itself looks for is not there."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Anything(name, (), {"of_nothing": True})
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        """As a decorator it gives the function. A class that inherits from it is a usual one."""
+        if "of_nothing" not in vars(cls):
+            return super().__call__(*args, **options)
+        return args[0] if args and callable(args[0]) else cls
+
+    def __enter__(cls) -> Any:
+        return cls
+
+    def __exit__(cls, *error: object) -> None:
+        """Nothing was begun."""
+
+
+class Empty(ModuleType):
+    """A module that has every attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A class of nothing."""
+        return getattr(Anything("Empty", (), {"of_nothing": True}), name)
 
 
 class Nothing(MetaPathFinder, Loader):
@@ -27,13 +61,8 @@ class Nothing(MetaPathFinder, Loader):
         return ModuleSpec(name, self, is_package=True) if f"{name}.".startswith(UNUSED) else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Decorators leave functions as they are, and no model is of the classes that accelerate asks for."""
-        module: ModuleType = MagicMock(
-            disable=lambda function, *_, **__: function,
-            eval_frame=SimpleNamespace(OptimizedModule=type("OptimizedModule", (), {})),
-            FullyShardedDataParallel=type("FullyShardedDataParallel", (), {}),
-        )
-        return module
+        """An empty one."""
+        return Empty(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """There is nothing in it."""
