@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 
 from .facts import FACTS, Facts, facts
 from .macros import TEMPLATES
-from .markdown import code_blocks_of, outline
+from .markdown import code_blocks, outline
 from .render import READMES, ROOT, SCRIPTS, Rendered, render_all, text_of
 from .schema.base import LANGUAGES
 
@@ -87,7 +87,7 @@ def check_embedded(root: Path) -> list[Problem]:
     ]
     scripts = _scripts(root)
     for readme in READMES.values():
-        blocks = code_blocks_of(text_of(root / readme), readme)
+        blocks = code_blocks(text_of(root / readme), readme)
         for name, text in scripts.items():
             if not any(block.text == text for block in blocks):
                 head = text.splitlines()[:2]  # by these a script is recognised although it differs

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from markdown_it import MarkdownIt
 
@@ -46,13 +45,8 @@ class CodeBlock:
     text: str
 
 
-def code_blocks(path: Path, name: str) -> list[CodeBlock]:
-    """All fenced code blocks of a Markdown file, found by a Markdown parser, also within folded parts."""
-    return code_blocks_of(path.read_text(encoding="utf-8"), name)
-
-
 @cache  # a README is read for each script that it embeds, and for each of its commands
-def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
+def code_blocks(text: str, name: str) -> list[CodeBlock]:
     """All fenced code blocks of a Markdown text, also those indented below an admonition or a tab of the site."""
     blocks = []
     for token in MarkdownIt("commonmark").parse(SITE_BOX.sub("", text)):
@@ -60,7 +54,7 @@ def code_blocks_of(text: str, name: str) -> list[CodeBlock]:
         if token.type == "fence":
             blocks.append(CodeBlock(name, line, token.info.split(" ")[0], token.content))
         elif token.type == "code_block" and "```" in token.content:
-            blocks += [CodeBlock(name, line + b.line - 1, b.language, b.text) for b in code_blocks_of(token.content, name)]
+            blocks += [CodeBlock(name, line + b.line - 1, b.language, b.text) for b in code_blocks(token.content, name)]
     return blocks
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from markdown_it import MarkdownIt
 
-from diffueraser_docs.markdown import SITE_BOX, CodeBlock, code_blocks_of
+from diffueraser_docs.markdown import SITE_BOX, CodeBlock, code_blocks
 from diffueraser_docs.mkdocs_hook import expand
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS
 from diffueraser_docs.schema.base import LANGUAGES
@@ -66,7 +66,7 @@ def settings_blocks(text: str, page: str) -> list[CodeBlock]:
 
 def _shell_blocks(text: str, page: str) -> list[CodeBlock]:
     scripts = {(ROOT / "scripts" / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    return [block for block in code_blocks_of(text, page) if block.language in SHELL and block.text not in scripts]
+    return [block for block in code_blocks(text, page) if block.language in SHELL and block.text not in scripts]
 
 
 def _complete(block: str) -> Iterator[tuple[int, str]]:

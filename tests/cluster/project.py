@@ -59,7 +59,7 @@ class Project:
     def copy_scripts(self, readme: str | None = None) -> None:
         """Put the files into the folder; with `readme` ("en", "zh") out of that README's code blocks."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        blocks = {block.text for block in code_blocks(ROOT / READMES[readme], readme)} if readme else set()
+        blocks = {block.text for block in code_blocks((ROOT / READMES[readme]).read_text(), readme)} if readme else set()
         for name in SCRIPTS:
             text = (ROOT / "scripts" / name).read_text()
             assert not readme or text in blocks, f"{name} is not in the README byte for byte"

@@ -106,7 +106,7 @@ def test_everything_is_kept(trained: Project) -> None:
 
 
 def test_leftovers_are_removed_by_the_command_of_the_changelog(trained: Project) -> None:
-    (block,) = code_blocks(ROOT / "CHANGELOG.md", "en")
+    (block,) = code_blocks((ROOT / "CHANGELOG.md").read_text(), "en")
     assert all((trained.folder / path).exists() for path in LEFT)
     removed = trained.lab.run(["bash", "-euc", block.text], trained.folder)
     assert removed.returncode == 0, removed.stderr

@@ -69,7 +69,7 @@ class Step:
 
 def copy_from_readme(project: Project, readme: str) -> None:
     """The files out of a README's code blocks, as a person with a mouse copies them."""
-    blocks = {block.text for block in code_blocks(ROOT / READMES[readme], READMES[readme])}
+    blocks = {block.text for block in code_blocks((ROOT / READMES[readme]).read_text(), READMES[readme])}
     for name in SCRIPTS:
         text = (ROOT / "scripts" / name).read_text(encoding="utf-8")
         assert text in blocks, f"{name} is not in {READMES[readme]} byte for byte"

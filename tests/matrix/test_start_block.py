@@ -11,7 +11,7 @@ import pytest
 
 from diffueraser_docs.facts import facts
 from diffueraser_docs.macros import ARCHIVE
-from diffueraser_docs.markdown import code_blocks_of
+from diffueraser_docs.markdown import code_blocks
 from diffueraser_docs.mkdocs_hook import archive
 from diffueraser_docs.render import READMES, ROOT, SCRIPTS, render_all
 from tests.cluster.project import Project
@@ -106,7 +106,7 @@ def start_block(project: Project, language: str, addresses: dict[str, str]) -> l
     text = next(each.text for each in render_all(data) if each.path == READMES[language])
     assert addresses or text == (ROOT / READMES[language]).read_text()
     # The first ends with the editor, which would read what follows as typed text.
-    first, second = code_blocks_of(text, READMES[language])[:2]
+    first, second = code_blocks(text, READMES[language])[:2]
     assert first.text.splitlines()[-1] == EDIT
     return f"{first.text}{second.text}".replace(SHOWN, str(project.folder)).splitlines()
 

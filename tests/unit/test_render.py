@@ -87,7 +87,7 @@ def test_rendered_says_so_at_its_top(entry: Rendered) -> None:
 @pytest.mark.parametrize("language", READMES)
 def test_readme_embeds_the_scripts_and_shows_the_start(language: str) -> None:
     readme = READMES[language]
-    blocks = [block.text for block in code_blocks(ROOT / readme, readme)]
+    blocks = [block.text for block in code_blocks((ROOT / readme).read_text(), readme)]
     for entry in render_scripts():
         assert blocks.count(entry.text) == 1, f"{entry.path} in {readme}"
     start = (ROOT / readme).read_text().split("## ", 2)[1]
