@@ -109,7 +109,7 @@ def environment_built(
             project.copy_scripts()
             project.two_edits("non-prompt")
             assert project.run("01_setup.sbatch", "training") == "COMPLETED", project.log()
-            index.keep_bytecode(project.environment)
+            index.keep_bytecode(project.environment, project.folder / "environments" / "tools" / "hub")
             project.copy_to(kept)
             return project
     Project(kept, lab_running, hub_server, index).copy_to(project.folder)

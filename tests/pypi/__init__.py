@@ -157,21 +157,27 @@ class PackageIndex:
         self.cache = CACHE / f"uv-{port}-{wheelhouse.name.split('-')[1]}" if port in PORTS else folder / "uv"
         self.url = f"http://127.0.0.1:{port}/simple"
 
-    def keep_bytecode(self, environment: Path) -> None:
-        """Put what Python has compiled in an environment into uv's cache, once: the next environments are linked from there."""
-        packages = next(environment.glob("lib/python*/site-packages"))
+    def keep_bytecode(self, *environments: Path) -> None:
+        """Put what Python has compiled in environments into uv's cache, once: the next ones are linked from there."""
         done = self.cache / "bytecode-is-kept"
         with self.lock:
             if done.exists():
                 return
             for wheel in (self.cache / "archive-v0").iterdir():
-                for folder in {path.parent for path in wheel.rglob("*.py")}:
-                    compiled = packages / folder.relative_to(wheel) / "__pycache__"
-                    if compiled.is_dir() and not (folder / "__pycache__").exists():
-                        part = folder / "__pycache__.part"  # another worker may link this folder now
-                        shutil.copytree(compiled, part)
-                        part.rename(folder / "__pycache__")
+                for folder, source in {path.parent: path for path in wheel.rglob("*.py")}.items():
+                    for environment in environments:
+                        packages = next(environment.glob("lib/python*/site-packages"))
+                        _keep_compiled(source, packages / source.relative_to(wheel), folder / "__pycache__")
             done.touch()
+
+
+def _keep_compiled(source: Path, installed: Path, kept: Path) -> None:
+    """Copy what Python has compiled beside an installed file, if it is the same file and nothing is kept yet."""
+    compiled = installed.parent / "__pycache__"
+    if compiled.is_dir() and not kept.exists() and installed.exists() and installed.read_bytes() == source.read_bytes():
+        part = kept.with_suffix(".part")  # another worker may link this folder now
+        shutil.copytree(compiled, part)
+        part.rename(kept)
 
 
 def _is_free(port: int) -> bool:
