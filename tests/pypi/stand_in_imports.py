@@ -24,17 +24,17 @@ UNUSED = (
 
 
 class Anything(type):
-    """A class that has every attribute, of which nothing is an instance, and that leaves a function as it is."""
+    """Makes stand-in classes: they have every attribute, no object is an instance, and as decorators they change nothing."""
 
     def __getattr__(cls, name: str) -> Any:
-        """One more such class; what the language itself looks for is not there."""
+        """Another stand-in class. Special methods are missing, or Python would take it for more than it is."""
         if name.startswith("__"):
             raise AttributeError(name)
-        return Anything(name, (), {"of_nothing": True})
+        return stand_in(name)
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
-        """As a decorator it gives the function. A class that inherits from it is a usual one."""
-        if "of_nothing" not in vars(cls):
+        """Give the decorated function back. A class that only inherits from a stand-in makes objects as usual."""
+        if "stand_in" not in vars(cls):
             return super().__call__(*args, **options)
         return args[0] if args and callable(args[0]) else cls
 
@@ -45,12 +45,17 @@ class Anything(type):
         """Nothing was begun."""
 
 
+def stand_in(name: str) -> Any:
+    """A class of this name that holds nothing."""
+    return Anything(name, (), {"stand_in": True})
+
+
 class Empty(ModuleType):
     """A module that has every attribute."""
 
     def __getattr__(self, name: str) -> Any:
-        """A class of nothing."""
-        return getattr(Anything("Empty", (), {"of_nothing": True}), name)
+        """A stand-in class."""
+        return getattr(stand_in(self.__name__), name)
 
 
 class Nothing(MetaPathFinder, Loader):

@@ -13,7 +13,7 @@ BUDGET = {"config.env": 75, "common.sh": 300, "setup_and_train.sbatch": 420, "01
 BUDGET_BYTES = 75_000
 # Where a budget is not met yet: what the file has now. It may shrink and never grow.
 OVER = {"common.sh": 447, "setup_and_train.sbatch": 494, "01_setup.sbatch": 600, "02_train.sbatch": 702}
-OVER_BYTES = 124_957
+OVER_BYTES = 124_954
 WIDTH = 120
 FUNCTION_LINES = 25
 
